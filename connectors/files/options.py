@@ -1,0 +1,100 @@
+"""The options of a files source in millpond.toml, and what can be said against them without reading a file."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from connectors.base import Source
+
+Mode = Literal["increment", "snapshot"]
+
+
+class TableOptions(BaseModel):
+    """`[sources.<name>.tables.<table>]`: which files make the table, and how to read them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    files: Annotated[list[str], Field(min_length=1)]
+    mode: Mode = "increment"
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    quote: Annotated[str, Field(max_length=1)] = '"'
+    encoding: str | None = None
+    header_row: Annotated[int, Field(ge=1)] | None = None
+    columns: Annotated[list[str], Field(min_length=1)] | None = None
+    sheet: str | int | None = None
+    records: str | None = None
+
+    @field_validator("files", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+    @field_validator("encoding")
+    @classmethod
+    def _known(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            return codecs.lookup(value).name
+        except LookupError:
+            raise ValueError(f"'{value}' is not an encoding; try utf-8, utf-16, cp1252 or latin-1") from None
+
+    @field_validator("delimiter", "quote")
+    @classmethod
+    def _plain(cls, value: str | None) -> str | None:
+        if value and not (value.isascii() and value not in "\r\n\0"):
+            raise ValueError("must be one ASCII character")
+        return value
+
+
+class FilesOptions(BaseModel):
+    """`[sources.<name>]` with `connector = "files"`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: str | None = None
+    mode: Mode = "increment"
+    tables: dict[str, TableOptions] = Field(default_factory=dict)
+
+    @field_validator("tables")
+    @classmethod
+    def _names(cls, value: dict[str, TableOptions]) -> dict[str, TableOptions]:
+        for name in value:
+            if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name):
+                raise ValueError(
+                    f"the table name '{name}' must be lower-case letters, digits and single underscores and start "
+                    "with a letter"
+                )
+        return value
+
+
+def parse(source: Source) -> FilesOptions:
+    """Reads the options of a source.
+
+    Raises:
+        ValidationError: see `sentences` for what to tell a person.
+    """
+    return FilesOptions.model_validate(dict(source.options))
+
+
+def sentences(source: Source, error: ValidationError) -> list[str]:
+    """Turns pydantic's errors into one sentence each."""
+    out = []
+    for problem in error.errors():
+        key = ".".join(str(part) for part in ("sources", source.name, *problem["loc"]))
+        if problem["type"] == "extra_forbidden":
+            out.append(f"millpond.toml: {key} is not an option of the files connector; remove it or mend its spelling.")
+        else:
+            what = problem["msg"].removeprefix("Value error, ")
+            out.append(f"millpond.toml: {key}: {what}.")
+    return out
+
+
+def drop_folder(source: Source, options: FilesOptions) -> Path | None:
+    """Gives the drop folder as an absolute path, None if the tables' patterns say where files are."""
+    return None if options.path is None else (source.root / options.path).resolve()

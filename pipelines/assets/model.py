@@ -1,0 +1,70 @@
+"""Model assets: one op per schema builds its SQL models and runs their checks; one asset per table.
+
+The work is refresh/model.py and refresh/checks.py.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import dagster as dg
+
+from pipelines.assets.clean import results_of, table_check_specs
+from pipelines.assets.metadata import column_lineage, key_of, table_schema
+from pipelines.night import begin, building
+from pipelines.refresh.checks import check_tables
+from pipelines.refresh.model import Built, build_tables, lineage_of, upstream_of
+from quality.results import CheckResult
+from warehouse.company import Company
+from warehouse.contracts import Contract
+
+
+def model_assets(*, company: Company, schema: str, contracts: Sequence[Contract]) -> dg.AssetsDefinition:
+    """The tables of one schema (identity, core or mart)."""
+    specs = [_spec(company, contract) for contract in contracts]
+
+    @dg.multi_asset(
+        name=f"build_{schema}",
+        specs=specs,
+        check_specs=[spec for contract in contracts for spec in table_check_specs(contract)],
+        can_subset=True,
+        pool="build",
+        description=f"Builds the {schema} tables whose inputs changed, and checks them.",
+    )
+    def model(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
+        chosen = [c for c in contracts if key_of(c.table) in context.selected_asset_keys]
+        night = begin(company, context.run_id)
+        with building(company) as con:
+            built = build_tables(con, night, [c.table for c in chosen])
+            results = check_tables(con, night, chosen)
+        for contract in chosen:
+            yield _materialized(company, contract, built[contract.table], results)
+
+    return model
+
+
+def _spec(company: Company, contract: Contract) -> dg.AssetSpec:
+    deps = [key_of(table) for table in upstream_of(company, contract.table) if not table.startswith("meta.")]
+    return dg.AssetSpec(
+        key_of(contract.table),
+        deps=deps,
+        description=f"{contract.description} {contract.grain}",
+        group_name=contract.schema,
+        kinds={"duckdb", "sql"},
+        metadata={"dagster/column_schema": table_schema(contract), "dagster/table_name": contract.table},
+    )
+
+
+def _materialized(
+    company: Company, contract: Contract, built: Built, results: Sequence[CheckResult]
+) -> dg.MaterializeResult:
+    metadata: dict[str, Any] = {
+        "dagster/row_count": built.rows,
+        "seconds": round(built.seconds, 2),
+        "rebuilt": built.rebuilt,
+    }
+    lineage = lineage_of(company, contract.table)
+    if lineage:
+        metadata["dagster/column_lineage"] = column_lineage(lineage)
+    return dg.MaterializeResult(
+        asset_key=key_of(contract.table), metadata=metadata, check_results=results_of(contract, results)
+    )

@@ -1,0 +1,93 @@
+"""The context of one night: whose it is, when, and the build database held for a step.
+
+What the steps do is in loading.py and refresh.py; how Dagster shows them is in assets/.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import duckdb
+
+from connectors.base import Source
+from warehouse import locks, meta, store
+from warehouse.company import Company, SourceConfig
+
+Progress = Callable[[str, int, int | None], None]
+
+
+@dataclass
+class _Display:
+    """Where progress goes; the command line puts its bars here."""
+
+    show: Progress | None = None
+
+
+DISPLAY = _Display()
+
+
+def progress(what: str, done: int, total: int | None = None) -> None:
+    """Say how far a long step is, to whoever watches."""
+    if DISPLAY.show:
+        DISPLAY.show(what, done, total)
+
+
+@dataclass(frozen=True)
+class Night:
+    """One refresh: the company, the run, and the moment that all its rows are stamped with."""
+
+    company: Company
+    run_id: str
+    now: datetime
+
+    @property
+    def as_of(self) -> date:
+        """The business day the night is for."""
+        return self.company.config.as_of or self.now.astimezone(ZoneInfo(self.company.config.timezone)).date()
+
+
+def begin(company: Company, run_id: str, now: datetime | None = None) -> Night:
+    """A night that starts now, to the second."""
+    return Night(company=company, run_id=run_id, now=(now or datetime.now(UTC)).replace(microsecond=0))
+
+
+@contextmanager
+def building(company: Company) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Hold the build database for writing; waits for whoever has it."""
+    with locks.hold(company.home, "build"), store.open_build(company.home) as con:
+        meta.ensure(con)
+        yield con
+
+
+def source_of(company: Company, name: str) -> Source:
+    """What the connector needs to know of a source."""
+    config: SourceConfig = company.config.sources[name]
+    return Source(
+        name=name,
+        connector=config.connector,
+        root=company.root,
+        options=config.options,
+        country=company.config.country,
+        timezone=company.config.timezone,
+    )
+
+
+def digest(*parts: str | bytes) -> str:
+    """A short hash of everything that something is built from."""
+    whole = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        whole.update(len(data).to_bytes(8, "big") + data)
+    return whole.hexdigest()[:24]
+
+
+def code_digest(*packages: Path) -> str:
+    """A hash of the source files of packages, so that changed code rebuilds what it builds."""
+    files = sorted(f for p in packages for f in ([p] if p.is_file() else p.rglob("*.py")))
+    return digest(*(f.read_bytes() for f in files))

@@ -1,0 +1,78 @@
+"""Running a table's checks, or taking over their last results when nothing that they read has changed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+
+import duckdb
+
+from pipelines.night import Night, digest, progress
+from quality import volume
+from quality.results import CheckResult, last_results, save_results
+from quality.suites import Check, checks_for
+from warehouse import meta
+from warehouse.contracts import Contract
+
+
+def all_checks(contract: Contract) -> tuple[Check, ...]:
+    """Every check that a table may get, for the definitions."""
+    return checks_for(contract, had_rows=True)
+
+
+def check_tables(
+    con: duckdb.DuckDBPyConnection,
+    night: Night,
+    contracts: Sequence[Contract],
+    also: Mapping[str, Sequence[CheckResult]] | None = None,
+) -> list[CheckResult]:
+    """Results for tables, in the order of their checks, and kept in meta.check_result.
+
+    A table whose content, referenced tables and checks are as they were keeps its last results.
+
+    Args:
+        also: further results by table, of checks that are made elsewhere.
+    """
+    found: list[CheckResult] = []
+    for done, contract in enumerate(contracts):
+        progress("checks", done, len(contracts))
+        found += _check_table(con, night, contract, (also or {}).get(contract.table, ()))
+    progress("checks", len(contracts), len(contracts))
+    volume.record_counts(con, [c.table for c in contracts], night.run_id, night.now)
+    return found
+
+
+def _check_table(
+    con: duckdb.DuckDBPyConnection, night: Night, contract: Contract, also: Sequence[CheckResult]
+) -> list[CheckResult]:
+    checks = checks_for(contract, had_rows=volume.had_rows(con, contract.table, night.run_id))
+    name = f"checks:{contract.table}"
+    fingerprint = _fingerprint(con, night, contract, checks)
+    before = meta.fingerprint_of(con, name)
+    if before and before[0] == fingerprint:
+        again = {check.name for check in checks}
+        results = [r for r in last_results(con, contract.table) if r.name in again]
+    else:
+        from quality.gx import run_checks
+
+        started = time.monotonic()
+        results = run_checks(con, contract.table, checks)
+        seconds = time.monotonic() - started
+        meta.note_step(con, run_id=night.run_id, step=contract.table, kind="checks", rows=len(checks), seconds=seconds)
+    results += [volume.check_volume(con, contract.table, night.run_id), *also]
+    save_results(con, night.run_id, results, night.now)
+    meta.remember(con, name, fingerprint=fingerprint, version=None, at=night.now)
+    return results
+
+
+def _fingerprint(con: duckdb.DuckDBPyConnection, night: Night, contract: Contract, checks: Sequence[Check]) -> str:
+    """Content of the table and of those it refers to, the checks themselves, and the day where a rule reads it."""
+    related = {contract.table, *(referenced_table(contract, r.to_table) for r in contract.references)}
+    versions = [f"{t}={found[1] if (found := meta.fingerprint_of(con, t)) else ''}" for t in sorted(related)]
+    reads_night = any("meta.night" in rule.condition for rule in contract.rules)
+    return digest(*versions, repr(checks), str(night.as_of) if reads_night else "")
+
+
+def referenced_table(contract: Contract, to_table: str) -> str:
+    """Schema-qualified name of the table that a contract's reference points to."""
+    return to_table if "." in to_table else f"{contract.schema}.{to_table}"

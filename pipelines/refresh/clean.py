@@ -1,0 +1,236 @@
+"""Cleaning: every mapped source of an entity into clean.<entity>, orphans set aside, versions noted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+
+import transforms.clean
+from pipelines.night import Night, code_digest, digest, progress
+from quality import integrity, reconciliation
+from quality.results import CheckResult
+from warehouse import meta, store
+from warehouse.company import Company, MappingFile
+from warehouse.contracts import Contract, entities
+from warehouse.store import quoted
+
+if TYPE_CHECKING:
+    from transforms.clean.load import CleanReport
+
+
+@dataclass
+class Cleaned:
+    """What became of an entity tonight. `reports` holds the sources that were cleaned again."""
+
+    entity: str
+    reports: dict[str, CleanReport] = field(default_factory=dict)
+    orphans: int = 0
+    rows: int = 0
+    quarantined: int = 0
+    changed: bool = False
+    seconds: float = 0.0
+
+
+def clean_entities(
+    con: duckdb.DuckDBPyConnection,
+    night: Night,
+    contracts: Sequence[Contract],
+    mappings: Sequence[MappingFile],
+    *,
+    full: bool = False,
+) -> dict[str, Cleaned]:
+    """Clean entities (parents before children), set orphans aside, and note what changed."""
+    from transforms.clean.load import ensure_tables
+
+    found: dict[str, Cleaned] = {}
+    for contract in entities().values():
+        ensure_tables(con, contract)
+    for done, contract in enumerate(contracts):
+        progress("clean", done, len(contracts))
+        own = [m for m in mappings if m.entity == contract.name]
+        found[contract.name] = _clean_entity(con, night, contract, own, full=full)
+    for entity, moved in integrity.sweep_orphans(con, entities(), night.now).items():
+        if entity in found:
+            found[entity].orphans = moved
+    for contract in contracts:
+        _conclude(con, night, contract, found[contract.name])
+    progress("clean", len(contracts), len(contracts))
+    return found
+
+
+def is_stale(con: duckdb.DuckDBPyConnection, company: Company, contract: Contract, own: Sequence[MappingFile]) -> bool:
+    """Whether cleaning the entity would have anything to do."""
+    if meta.fingerprint_of(con, contract.table) is None or _strangers(con, contract, own):
+        return True
+    return any(_is_due(con, company, contract, m) for m in own if company.home.raw_file(m.source).exists())
+
+
+def reconcile(con: duckdb.DuckDBPyConnection, night: Night, contract: Contract) -> CheckResult:
+    """Whether every row that the mappings gave is in clean, in quarantine or replaced, counted where they lie now."""
+    held = {schema: _rows_by_source(con, schema, contract.name) for schema in ("clean", "quarantine")}
+    read = con.execute(
+        "SELECT source, raw_rows, superseded_rows FROM meta.reconciliation WHERE entity = ?", [contract.name]
+    ).fetchall()
+    parts = [
+        reconciliation.Reconciliation(
+            source=source,
+            entity=contract.name,
+            raw_rows=raw_rows,
+            clean_rows=held["clean"].get(source, 0),
+            quarantined_rows=held["quarantine"].get(source, 0),
+            superseded_rows=superseded,
+        )
+        for source, raw_rows, superseded in read
+    ]
+    reconciliation.record_reconciliation(con, parts, night.run_id, night.now)
+    return reconciliation.check_reconciliation(contract.name, parts)
+
+
+def _clean_entity(
+    con: duckdb.DuckDBPyConnection, night: Night, contract: Contract, own: Sequence[MappingFile], *, full: bool
+) -> Cleaned:
+    started = time.monotonic()
+    outcome = Cleaned(contract.name)
+    for source in _strangers(con, contract, own):
+        _forget(con, contract, source)
+        outcome.changed = True
+    for mapping in own:
+        if not night.company.home.raw_file(mapping.source).exists():
+            continue
+        if full or _is_due(con, night.company, contract, mapping):
+            outcome.reports[mapping.source] = _clean_source(con, night, contract, mapping)
+    outcome.seconds = time.monotonic() - started
+    return outcome
+
+
+def _clean_source(
+    con: duckdb.DuckDBPyConnection, night: Night, contract: Contract, mapping: MappingFile
+) -> CleanReport:
+    from transforms.clean.load import clean_source
+
+    company = night.company
+    fingerprint = _fingerprint(company, contract, mapping)
+    with store.attached_raw(con, company.home, mapping.source) as catalog:
+        report = clean_source(
+            con,
+            contract=contract,
+            source=mapping.source,
+            mapping_sql=mapping.sql,
+            raw_catalog=catalog,
+            context=transforms.clean.CleanContext(
+                country=company.config.country,
+                base_currency=company.config.base_currency,
+                timezone=company.config.timezone,
+            ),
+            now=night.now,
+            progress=progress,
+        )
+    counts = reconciliation.Reconciliation(
+        source=mapping.source,
+        entity=contract.name,
+        raw_rows=report.read,
+        clean_rows=report.accepted,
+        quarantined_rows=report.quarantined,
+        superseded_rows=report.superseded,
+    )
+    reconciliation.record_reconciliation(con, [counts], night.run_id, night.now)
+    meta.remember(con, _object(contract, mapping.source), fingerprint=fingerprint, version=None, at=night.now)
+    return report
+
+
+def _conclude(con: duckdb.DuckDBPyConnection, night: Night, contract: Contract, outcome: Cleaned) -> None:
+    """Count, and give the table a new version if its content is another."""
+    outcome.rows = _count(con, "clean", contract.name)
+    outcome.quarantined = _count(con, "quarantine", contract.name)
+    before = meta.fingerprint_of(con, contract.table)
+    if outcome.reports or outcome.orphans or outcome.changed or before is None:
+        version = store.content_hash(con, contract.table)
+        outcome.changed = before is None or before[1] != version
+        meta.remember(con, contract.table, fingerprint="", version=version, at=night.now)
+        run, table, seconds = night.run_id, contract.table, outcome.seconds
+        meta.note_step(con, run_id=run, step=table, kind="clean", rows=outcome.rows, seconds=seconds)
+    parents = f"parents:{contract.table}"
+    meta.remember(con, parents, fingerprint=_parent_versions(con, contract), version=None, at=night.now)
+
+
+def _is_due(con: duckdb.DuckDBPyConnection, company: Company, contract: Contract, mapping: MappingFile) -> bool:
+    before = meta.fingerprint_of(con, _object(contract, mapping.source))
+    if before is None or before[0] != _fingerprint(company, contract, mapping):
+        return True
+    parents = meta.fingerprint_of(con, f"parents:{contract.table}")
+    parents_moved = parents is None or parents[0] != _parent_versions(con, contract)
+    return parents_moved and mapping.source in integrity.orphaned(con, contract.name)
+
+
+def _fingerprint(company: Company, contract: Contract, mapping: MappingFile) -> str:
+    """The mapping, the contract, the cleaning code, the company's settings and the state of the raw file."""
+    config = company.config
+    return digest(
+        mapping.sql,
+        contract.path.read_bytes(),
+        _cleaning_code(),
+        f"{config.country}/{config.base_currency}/{config.timezone}",
+        _raw_state(company.home.raw_file(mapping.source)),
+    )
+
+
+@cache
+def _cleaning_code() -> str:
+    return code_digest(Path(transforms.clean.__file__).parent, Path(transforms.__file__).parent / "mapping.py")
+
+
+def _raw_state(path: Path) -> str:
+    """Size and time of a raw file and its log: a load that wrote anything changes them."""
+    files = [path, path.with_name(path.name + ".wal")]
+    return "/".join(f"{s.st_size}:{s.st_mtime_ns}" for f in files if f.exists() and (s := f.stat()))
+
+
+def _parent_versions(con: duckdb.DuckDBPyConnection, contract: Contract) -> str:
+    parents = sorted({r.to_table for r in contract.references if r.on_orphan == "quarantine"})
+    return "/".join(str(meta.fingerprint_of(con, f"clean.{p}")) for p in parents)
+
+
+def _strangers(con: duckdb.DuckDBPyConnection, contract: Contract, own: Sequence[MappingFile]) -> list[str]:
+    """Sources that have rows here though nothing maps them any more."""
+    prefix = f"{contract.table}@"
+    known = con.execute("SELECT object FROM meta.built WHERE starts_with(object, ?)", [prefix]).fetchall()
+    return sorted({name.removeprefix(prefix) for (name,) in known} - {m.source for m in own})
+
+
+def _forget(con: duckdb.DuckDBPyConnection, contract: Contract, source: str) -> None:
+    con.begin()
+    for schema in ("clean", "quarantine"):
+        con.execute(f"DELETE FROM {schema}.{quoted(contract.name)} WHERE source = ?", [source])
+    for table in ("cleaning_issue", "reconciliation"):
+        con.execute(f"DELETE FROM meta.{table} WHERE entity = ? AND source = ?", [contract.name, source])
+    con.execute("DELETE FROM meta.built WHERE object = ?", [_object(contract, source)])
+    con.commit()
+
+
+def _rows_by_source(con: duckdb.DuckDBPyConnection, schema: str, entity: str) -> dict[str, int]:
+    return dict(con.execute(f"SELECT source, count(*) FROM {schema}.{quoted(entity)} GROUP BY 1").fetchall())
+
+
+def _object(contract: Contract, source: str) -> str:
+    return f"{contract.table}@{source}"
+
+
+def _count(con: duckdb.DuckDBPyConnection, schema: str, table: str) -> int:
+    row = con.execute(f"SELECT count(*) FROM {schema}.{quoted(table)}").fetchone()
+    return int(row[0]) if row else 0
+
+
+def issue_summary(con: duckdb.DuckDBPyConnection, entity: str) -> list[Mapping[str, object]]:
+    """The most frequent cleaning issues of an entity."""
+    rows = con.execute(
+        "SELECT source, column_name, kind, reason, row_count FROM meta.cleaning_issue "
+        "WHERE entity = ? ORDER BY row_count DESC, ALL LIMIT 20",
+        [entity],
+    ).fetchall()
+    return [dict(zip(("source", "column", "kind", "reason", "rows"), r, strict=True)) for r in rows]

@@ -1,0 +1,157 @@
+"""Building the unified model: SQL models whose inputs changed, and the linkage of person records between them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+import transforms.identity
+from pipelines.night import Night, code_digest, digest, progress
+from transforms.models import LINKED_FROM, Model, build_model, column_lineage, load_models
+from warehouse import meta, store
+from warehouse.company import Company
+from warehouse.contracts import tables
+
+ASSIGNMENT, HISTORY, RECORD = "identity.assignment", "identity.history", "identity.record"
+
+
+@dataclass(frozen=True)
+class Built:
+    """A table of the model after tonight; `rebuilt` is false where its inputs were as before."""
+
+    table: str
+    rows: int
+    seconds: float
+    rebuilt: bool
+
+
+def models_of(company: Company) -> dict[str, Model]:
+    """The product's models with the company's metrics, each after those it reads."""
+    return load_models([company.metrics_file] if company.metrics_file else [])
+
+
+def order_of(company: Company) -> list[str]:
+    """Every table of the model, each after those it is made from."""
+    ordered: list[str] = []
+    for table in models_of(company):
+        ordered.append(table)
+        ordered += [linked for linked, origin in LINKED_FROM.items() if origin == table]
+    return ordered
+
+
+def upstream_of(company: Company, table: str) -> list[str]:
+    """Tables that a table of the model is made from."""
+    if table in LINKED_FROM:
+        return [LINKED_FROM[table]]
+    return list(models_of(company)[table].upstream)
+
+
+def lineage_of(company: Company, table: str) -> Mapping[str, Sequence[tuple[str, str]]]:
+    """Which columns each column of a table is made of; empty where it cannot be traced."""
+    models = models_of(company)
+    return column_lineage({table: models[table]})[table] if table in models else {}
+
+
+def stale_models(con: duckdb.DuckDBPyConnection, company: Company, stale: Sequence[str]) -> list[str]:
+    """Tables of the model to look at again: their own inputs changed, or may change with those in `stale`."""
+    touched = set(stale)
+    found = []
+    for table in order_of(company):
+        upstream = upstream_of(company, table)
+        if touched & set(upstream) or _is_due(con, company, table):
+            touched.add(table)
+            found.append(table)
+    return found
+
+
+def build_tables(con: duckdb.DuckDBPyConnection, night: Night, wanted: Sequence[str]) -> dict[str, Built]:
+    """Build the wanted tables whose inputs changed, in the order of who reads whom."""
+    order = [table for table in order_of(night.company) if table in set(wanted)]
+    built: dict[str, Built] = {}
+    for done, table in enumerate(order):
+        progress("model", done, len(order))
+        built[table] = _build(con, night, table)
+    progress("model", len(order), len(order))
+    return built
+
+
+def _build(con: duckdb.DuckDBPyConnection, night: Night, table: str) -> Built:
+    started = time.monotonic()
+    due = _is_due(con, night.company, table)
+    if due:
+        fingerprint = _fingerprint(con, night.company, table)
+        if table in LINKED_FROM:
+            _link(con, night)
+        else:
+            build_model(con, models_of(night.company)[table])
+        meta.remember(con, table, fingerprint=fingerprint, version=store.content_hash(con, table), at=night.now)
+    seconds = time.monotonic() - started
+    row = con.execute(f"SELECT count(*) FROM {table}").fetchone()
+    rows = int(row[0]) if row else 0
+    if due:
+        meta.note_step(con, run_id=night.run_id, step=table, kind="model", rows=rows, seconds=seconds)
+    return Built(table, rows, seconds, due)
+
+
+def _link(con: duckdb.DuckDBPyConnection, night: Night) -> None:
+    """Link person records; customer ids of the night before stay with their people.
+
+    Writes the assignment and the history of merges and splits together, so that a killed run repeats neither.
+    """
+    for table in (ASSIGNMENT, HISTORY):
+        store.create_table(con, tables()[table])
+    records = con.sql(f"FROM {RECORD}").pl()
+    previous = con.sql(f"SELECT record_id, customer_id, customer_since FROM {ASSIGNMENT}").pl()
+    assignment, history = transforms.identity.link(records, previous, happened_at=night.now)
+    con.begin()
+    con.execute(f"DELETE FROM {ASSIGNMENT}")
+    _insert(con, ASSIGNMENT, assignment)
+    _insert(con, HISTORY, history)
+    con.commit()
+
+
+def _insert(con: duckdb.DuckDBPyConnection, table: str, frame: pl.DataFrame) -> None:
+    columns = ", ".join(store.quoted(c.name) for c in tables()[table].columns)
+    con.register("linked_rows", frame)
+    con.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM linked_rows")
+    con.unregister("linked_rows")
+
+
+def _is_due(con: duckdb.DuckDBPyConnection, company: Company, table: str) -> bool:
+    before = meta.fingerprint_of(con, table)
+    schema, _, name = table.partition(".")
+    if before is None or not store.exists(con, schema, name):
+        return True
+    return before[0] != _fingerprint(con, company, table)
+
+
+def _fingerprint(con: duckdb.DuckDBPyConnection, company: Company, table: str) -> str:
+    """The query or code, the contract, and the versions of all that is read."""
+    made_by = _linkage_code() if table in LINKED_FROM else models_of(company)[table].sql
+    return digest(
+        made_by,
+        tables()[table].path.read_bytes(),
+        *(f"{name}={_version(con, company, name)}" for name in upstream_of(company, table)),
+    )
+
+
+def _version(con: duckdb.DuckDBPyConnection, company: Company, table: str) -> str:
+    """A table's version; for the night, what models read of it; for other meta tables, their content."""
+    if table == "meta.night":
+        row = con.execute("SELECT as_of, base_currency, timezone, country FROM meta.night").fetchone()
+        return str(row)
+    if table.startswith("meta."):
+        return store.content_hash(con, table)
+    found = meta.fingerprint_of(con, table)
+    return found[1] if found else ""
+
+
+@cache
+def _linkage_code() -> str:
+    return code_digest(Path(transforms.identity.__file__).parent)

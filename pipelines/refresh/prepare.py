@@ -1,0 +1,130 @@
+"""The first step: what night it is, and what the loads have to say about each source."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import duckdb
+
+from pipelines.checkup import mapping_files
+from pipelines.night import Night
+from quality.freshness import Freshness, SourceLoad, judge_freshness
+from warehouse import meta, store
+from warehouse.company import Company
+from warehouse.contracts import entities
+from warehouse.store import quoted
+
+HOLIDAYS_BACK = timedelta(days=12 * 366)
+HOLIDAYS_AHEAD = timedelta(days=366)
+
+_REJECTED_LINE = """
+CREATE TABLE IF NOT EXISTS quarantine.rejected_line (
+    source VARCHAR, table_name VARCHAR, file VARCHAR, line BIGINT, text VARCHAR, reason VARCHAR
+)
+"""
+
+
+def start(con: duckdb.DuckDBPyConnection, night: Night) -> None:
+    """Write meta.night, meta.holiday, and what is known of the sources, their files, drift and findings."""
+    config = night.company.config
+    meta.start_run(con, night.run_id, "refresh", night.now)
+    zone, currency, country = config.timezone, config.base_currency, config.country
+    meta.replace_rows(con, "night", [(night.run_id, night.as_of, night.now, currency, zone, country)])
+    days = meta.holidays_between(country, night.as_of - HOLIDAYS_BACK, night.as_of + HOLIDAYS_AHEAD)
+    meta.replace_rows(con, "holiday", days)
+    note_sources(con, night)
+
+
+def note_sources(con: duckdb.DuckDBPyConnection, night: Night) -> None:
+    """Bring meta.source_status, finding, drift, source_file and the loads in meta.run up to date."""
+    company = night.company
+    judged = {f.source: f for f in freshness(company, night)}
+    rows = {name: _raw_rows(con, company, name) for name in company.config.sources}
+    meta.replace_rows(con, "source_status", [_status(company, name, judged[name], rows[name]) for name in judged])
+    meta.replace_rows(con, "finding", [f for name in company.config.sources for f in _findings(company, name)])
+    _note_loads(con, company)
+    con.execute(_REJECTED_LINE)
+    con.begin()
+    for table in ("meta.drift", "meta.source_file", "quarantine.rejected_line"):
+        con.execute(f"DELETE FROM {table}")
+    for name in company.config.sources:
+        _copy_file_notes(con, company, name)
+    con.commit()
+
+
+def freshness(company: Company, night: Night) -> list[Freshness]:
+    """How fresh each configured source is, by its last complete load."""
+    mapped: dict[str, list[str]] = {name: [] for name in company.config.sources}
+    for mapping in mapping_files(company):
+        mapped[mapping.source].append(mapping.entity)
+    notes = {name: meta.read_note(company.home, name) for name in mapped}
+    loads = [
+        SourceLoad(name, tuple(found), note.last_success_at if (note := notes[name]) else None)
+        for name, found in mapped.items()
+    ]
+    return judge_freshness(loads, entities(), night.now)
+
+
+def _status(company: Company, name: str, judged: Freshness, rows: int) -> tuple[Any, ...]:
+    note = meta.read_note(company.home, name)
+    failing = note.failing_since if note else None
+    since = min((t for t in (failing, judged.stale_since) if t), default=None)
+    status = "never_loaded" if judged.last_good_load_at is None else "stale" if since else "fresh"
+    message = note.message if note and not note.ok else "" if status == "fresh" else judged.sentence()
+    found = len([f for f in note.findings if f["severity"] != "info"]) if note else 0
+    attempted = note.attempted_at if note else None
+    connector = company.config.sources[name].connector
+    return (name, connector, status, attempted, judged.last_good_load_at, since, rows, found, message)
+
+
+def _findings(company: Company, name: str) -> list[tuple[Any, ...]]:
+    note = meta.read_note(company.home, name)
+    keys = ("kind", "severity", "table", "file", "line", "detail")
+    return [(name, *(f[k] for k in keys)) for f in note.findings] if note else []
+
+
+def _note_loads(con: duckdb.DuckDBPyConnection, company: Company) -> None:
+    """One row in meta.run for each source's last load."""
+    for name in company.config.sources:
+        note = meta.read_note(company.home, name)
+        if note is None:
+            continue
+        con.execute("DELETE FROM meta.run WHERE run_id = ?", [note.run_id])
+        ended = note.attempted_at + timedelta(seconds=note.seconds)
+        status = "succeeded" if note.ok else "failed"
+        row = (note.run_id, "load", name, note.attempted_at, ended, status, note.rows_loaded, note.message)
+        meta.insert_rows(con, "run", [row])
+
+
+def _raw_rows(con: duckdb.DuckDBPyConnection, company: Company, name: str) -> int:
+    if not company.home.raw_file(name).exists():
+        return 0
+    with store.attached_raw(con, company.home, name) as catalog:
+        row = con.execute(
+            "SELECT coalesce(sum(estimated_size), 0)::BIGINT FROM duckdb_tables() "
+            "WHERE database_name = ? AND schema_name = 'raw' AND NOT starts_with(table_name, '_')",
+            [catalog],
+        ).fetchone()
+        return row[0] if row else 0
+
+
+#: Bookkeeping of file sources, as `connectors/files` keeps it in the raw file, and where it goes.
+_FILE_NOTES = {
+    "_drift": "INSERT INTO meta.drift "
+    "SELECT ?, table_name, column_name, change, detail, file, first_seen_at FROM {table}",
+    "_file": "INSERT INTO meta.source_file "
+    "SELECT ?, path, table_name, status, rows, rejected_lines, reason, loaded_at FROM {table}",
+    "_rejected_line": "INSERT INTO quarantine.rejected_line "
+    "SELECT ?, table_name, file, line, text, reason FROM {table}",
+}
+
+
+def _copy_file_notes(con: duckdb.DuckDBPyConnection, company: Company, name: str) -> None:
+    if not company.home.raw_file(name).exists():
+        return
+    with store.attached_raw(con, company.home, name) as catalog:
+        held = store.raw_columns(con, catalog)
+        for table, statement in _FILE_NOTES.items():
+            if table in held:
+                con.execute(statement.format(table=f"{quoted(catalog)}.raw.{quoted(table)}"), [name])

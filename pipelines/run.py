@@ -1,0 +1,105 @@
+"""The night in one process: every source's load, then the refresh, recorded in the same Dagster instance as the UI's.
+
+The command line's `millpond run`. Nothing here decides what a step does.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pipelines.instance import PID_TAG, bury_dead_runs, open_instance
+from warehouse import locks
+from warehouse.company import Company
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+Say = Callable[[str], None]
+
+#: Dagster's own console log would run over the progress bars; its event log keeps everything.
+_QUIET: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass
+class Outcome:
+    """How a night went. `failed_loads` gives each failed source's reason, `failure` the refresh's."""
+
+    loaded: list[str] = field(default_factory=list)
+    failed_loads: dict[str, str] = field(default_factory=dict)
+    published: bool = False
+    failure: str = ""
+
+
+def run_night(company: Company, *, say: Say, sources: Sequence[str] | None = None, full: bool = False) -> Outcome:
+    """Load the sources and refresh the warehouse.
+
+    Args:
+        say: told what begins.
+        sources: load only these; default: all.
+        full: refresh everything, also what did not change.
+
+    Raises:
+        Busy: another night runs on this data home.
+    """
+    with locks.hold(company.home, "night", wait_seconds=0):
+        instance = open_instance(company.home)
+        bury_dead_runs(instance)
+        from pipelines.definitions import build_definitions
+
+        defs = build_definitions(company)
+        outcome = Outcome()
+        for name in sources if sources is not None else company.config.sources:
+            say(f"Loading {name}")
+            error = _execute(defs, instance, f"load_{name}")
+            if error:
+                outcome.failed_loads[name] = error
+            else:
+                outcome.loaded.append(name)
+        say("Refreshing")
+        outcome.failure = _execute(defs, instance, "refresh", _selection(company, defs, full=full))
+        outcome.published = not outcome.failure
+        return outcome
+
+
+def _selection(company: Company, defs: dg.Definitions, *, full: bool) -> list[dg.AssetKey] | None:
+    """What the refresh has to do; None for everything."""
+    from pipelines.refresh.plan import forget_all, stale_tables
+
+    if full:
+        forget_all(company)
+        return None
+    from pipelines.assets.metadata import key_of
+    from pipelines.assets.release import NIGHT, WAREHOUSE
+
+    return [NIGHT, *(key_of(t) for t in stale_tables(company)), WAREHOUSE]
+
+
+def _execute(
+    defs: dg.Definitions, instance: dg.DagsterInstance, job: str, selection: Sequence[dg.AssetKey] | None = None
+) -> str:
+    """Run a job here and now; gives why it failed, or nothing."""
+    result = defs.resolve_job_def(job).execute_in_process(
+        instance=instance,
+        raise_on_error=False,
+        asset_selection=selection,
+        tags={PID_TAG: str(os.getpid())},
+        run_config=_QUIET,
+    )
+    if result.success:
+        return ""
+    for event in result.all_events:
+        if event.is_step_failure:
+            failure = event.step_failure_data
+            told = failure.user_failure_data.description if failure.user_failure_data else None
+            return told or _cause(failure.error) or f"step {event.step_key} failed"
+    return "the run failed; its log is in the Dagster UI"
+
+
+def _cause(error: Any) -> str:
+    """The innermost message of a Dagster error."""
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return error.message.strip() if error else ""

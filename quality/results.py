@@ -1,0 +1,104 @@
+"""What a check found, and its home in meta.check_result.
+
+Results are plain values, whoever made them: Great Expectations, the row-count history, reconciliation.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from warehouse.contracts import Severity
+
+if TYPE_CHECKING:
+    import duckdb
+
+_CREATE = """
+CREATE SCHEMA IF NOT EXISTS meta;
+CREATE TABLE IF NOT EXISTS meta.check_result (
+    run_id VARCHAR, table_name VARCHAR, check_name VARCHAR, severity VARCHAR, passed BOOLEAN,
+    evaluated_rows BIGINT, failed_rows BIGINT, failed_pct DOUBLE, examples JSON, sql VARCHAR,
+    description VARCHAR, seconds DOUBLE, checked_at TIMESTAMPTZ
+)
+"""
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """The outcome of one check.
+
+    `examples` are a few failing rows with their key columns, safe for JSON. `sql` finds all failing rows.
+    `seconds` is the check's share of the time that its table took, since counts are computed together.
+    """
+
+    name: str
+    table: str
+    severity: Severity
+    passed: bool
+    evaluated_rows: int
+    failed_rows: int
+    failed_pct: float
+    examples: list[dict[str, Any]]
+    sql: str
+    description: str
+    seconds: float = 0.0
+
+    @property
+    def blocks(self) -> bool:
+        """Whether this result keeps the night from being published."""
+        return not self.passed and self.severity == "error"
+
+
+def percent(failed: int, evaluated: int) -> float:
+    """Share of failed rows in percent; 0 of an empty table."""
+    return 100.0 * failed / evaluated if evaluated else 0.0
+
+
+def save_results(con: duckdb.DuckDBPyConnection, run_id: str, results: Sequence[CheckResult], now: datetime) -> None:
+    """Write results of a run; those it wrote before for the same checks are replaced, so a retry is harmless."""
+    con.execute(_CREATE)
+    if not results:
+        return
+    keys = [(run_id, r.table, r.name) for r in results]
+    rows = [
+        (
+            *(run_id, r.table, r.name, r.severity, r.passed, r.evaluated_rows, r.failed_rows, r.failed_pct),
+            *(json.dumps(r.examples), r.sql, r.description, r.seconds, now),
+        )
+        for r in results
+    ]
+    con.execute("BEGIN")
+    try:
+        con.executemany("DELETE FROM meta.check_result WHERE run_id = ? AND table_name = ? AND check_name = ?", keys)
+        con.executemany("INSERT INTO meta.check_result VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        con.execute("COMMIT")
+    except BaseException:
+        con.execute("ROLLBACK")
+        raise
+
+
+def last_results(con: duckdb.DuckDBPyConnection, table: str) -> list[CheckResult]:
+    """The results of the latest run that checked the table, for reuse when the table did not change since."""
+    con.execute(_CREATE)
+    rows = con.execute(
+        """
+        SELECT check_name, table_name, severity, passed, evaluated_rows, failed_rows, failed_pct,
+               examples, sql, description, seconds
+        FROM meta.check_result
+        WHERE table_name = $table
+          AND run_id = (SELECT arg_max(run_id, checked_at) FROM meta.check_result WHERE table_name = $table)
+        ORDER BY check_name
+        """,
+        {"table": table},
+    ).fetchall()
+    return [_from_row(row) for row in rows]
+
+
+def _from_row(row: tuple[Any, ...]) -> CheckResult:
+    name, table, severity, passed, evaluated, failed, pct, examples, sql, description, seconds = row
+    return CheckResult(
+        name, table, severity, passed, evaluated, failed, pct, json.loads(examples), sql, description, seconds
+    )

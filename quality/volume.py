@@ -1,0 +1,129 @@
+"""A table's row count against its own history: a load that lost half its rows passes every other check.
+
+Keeps the history, in meta.table_count, and judges one count against it. It knows nothing about what rows mean.
+"""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from quality.results import CheckResult
+from quality.sql import quoted_table
+from warehouse.contracts import Severity
+
+if TYPE_CHECKING:
+    import duckdb
+
+CHECK_NAME = "row_count_as_usual"
+#: Nights looked at, fewest nights for a judgement, and fewest for the finer one by night-to-night changes.
+NIGHTS, FEWEST_NIGHTS, FEWEST_FOR_BAND = 7, 3, 5
+#: Below this share of the median, the count is an error.
+LOWEST_SHARE = 0.5
+
+_CREATE = """
+CREATE SCHEMA IF NOT EXISTS meta;
+CREATE TABLE IF NOT EXISTS meta.table_count (
+    table_name VARCHAR, run_id VARCHAR, counted_at TIMESTAMPTZ, row_count BIGINT
+)
+"""
+
+
+def record_counts(con: duckdb.DuckDBPyConnection, tables: Iterable[str], run_id: str, now: datetime) -> dict[str, int]:
+    """Count the tables and keep the counts; those that the same run kept before are replaced.
+
+    Call it on every night, whether it is published or not: a lasting change then becomes the new normal after
+    four nights, and one that is a mistake has been reported on each of them.
+    """
+    con.execute(_CREATE)
+    counts = {table: _row_count(con, table) for table in tables}
+    con.execute("BEGIN")
+    try:
+        for table, count in counts.items():
+            con.execute("DELETE FROM meta.table_count WHERE run_id = ? AND table_name = ?", [run_id, table])
+            con.execute("INSERT INTO meta.table_count VALUES (?, ?, ?, ?)", [table, run_id, now, count])
+        con.execute("COMMIT")
+    except BaseException:
+        con.execute("ROLLBACK")
+        raise
+    return counts
+
+
+def count_history(con: duckdb.DuckDBPyConnection, table: str, run_id: str) -> list[int]:
+    """Counts of the nights before this run, oldest first: the last one of each day, for the last seven days."""
+    con.execute(_CREATE)
+    rows = con.execute(
+        """
+        SELECT arg_max(row_count, counted_at) FROM meta.table_count
+        WHERE table_name = ? AND run_id <> ?
+        GROUP BY counted_at::DATE ORDER BY counted_at::DATE DESC LIMIT ?
+        """,
+        [table, run_id, NIGHTS],
+    ).fetchall()
+    return [count for (count,) in reversed(rows)]
+
+
+def had_rows(con: duckdb.DuckDBPyConnection, table: str, run_id: str) -> bool:
+    """Whether the table held rows on an earlier night; `quality.suites.checks_for` asks."""
+    return any(count_history(con, table, run_id))
+
+
+def check_volume(con: duckdb.DuckDBPyConnection, table: str, run_id: str) -> CheckResult:
+    """Judge the table's present row count against its history."""
+    return judge_count(table, _row_count(con, table), count_history(con, table, run_id))
+
+
+def judge_count(table: str, count: int, history: Sequence[int]) -> CheckResult:
+    """Judge a row count against those of earlier nights, oldest first.
+
+    An error below half the median; a warning where the change since last night is far outside the usual ones,
+    by their median and median absolute deviation (six robust standard deviations, and at least 5 % and 10 rows).
+    """
+    if len(history) < FEWEST_NIGHTS:
+        told = f"{count:,} rows; too little history to judge ({len(history)} of {FEWEST_NIGHTS} nights)."
+        return _result(table, count, history, "error", passed=True, told=told)
+    usual = statistics.median(history)
+    if count < LOWEST_SHARE * usual:
+        told = f"{count:,} rows, where the median of the last {len(history)} nights is {usual:,.0f}."
+        return _result(table, count, history, "error", passed=False, told=told)
+    if len(history) >= FEWEST_FOR_BAND:
+        low, high = _band(history)
+        if not low <= count <= high:
+            told = f"{count:,} rows, where {low:,.0f} to {high:,.0f} were expected after {history[-1]:,} last night."
+            return _result(table, count, history, "warning", passed=False, told=told)
+    told = f"{count:,} rows; the median of the last {len(history)} nights is {usual:,.0f}."
+    return _result(table, count, history, "error", passed=True, told=told)
+
+
+def _band(history: Sequence[int]) -> tuple[float, float]:
+    changes = [after - before for before, after in itertools.pairwise(history)]
+    drift = statistics.median(changes)
+    spread = 1.4826 * statistics.median(abs(c - drift) for c in changes)
+    slack = max(6 * spread, 0.05 * history[-1], 10.0)
+    expected = history[-1] + drift
+    return expected - slack, expected + slack
+
+
+def _result(
+    table: str, count: int, history: Sequence[int], severity: Severity, *, passed: bool, told: str
+) -> CheckResult:
+    return CheckResult(
+        name=CHECK_NAME,
+        table=table,
+        severity=severity,
+        passed=passed,
+        evaluated_rows=count,
+        failed_rows=0,
+        failed_pct=0.0,
+        examples=[] if passed else [{"row_count": count, "earlier_nights": list(history)}],
+        sql=f"SELECT count(*) FROM {quoted_table(table)};",
+        description=f"The row count is what earlier nights lead to expect: {told}",
+    )
+
+
+def _row_count(con: duckdb.DuckDBPyConnection, table: str) -> int:
+    row = con.execute(f"SELECT count(*) FROM {quoted_table(table)}").fetchone()
+    return int(row[0]) if row else 0

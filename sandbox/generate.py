@@ -1,0 +1,99 @@
+"""Writes the demo company's folder: configuration, mappings, exports and truth.
+
+The same seed and scale give the same bytes; a folder that already holds them is left alone. What is in the files
+belongs in `exports/`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+
+from sandbox import files
+from sandbox.exports import ads, crm, erp, helpdesk, mailing, office, payments, shop, web
+from sandbox.exports.kit import Out
+from sandbox.trade import make_trade
+from sandbox.truth import Truth
+
+COMPANY = Path(__file__).parent / "company"
+MARKER = ".sandbox.json"
+
+EXPORTS: dict[str, Callable[[Out], None]] = {
+    "shop": shop.write,
+    "payments": payments.write,
+    "crm": crm.write,
+    "google_ads": ads.write,
+    "meta_ads": ads.write,
+    "mailing": mailing.write,
+    "helpdesk": helpdesk.write,
+    "erp": erp.write,
+    "office": office.write,
+    "web": web.write,
+}
+
+
+@dataclass(frozen=True)
+class Generation:
+    """What a folder holds: made by which version of the generator, from which seed, at which size."""
+
+    version: str
+    seed: int
+    scale: float
+
+
+@cache
+def _version() -> str:
+    """A hash of the generator's own source, so that changing it makes folders anew."""
+    digest = hashlib.sha256()
+    for path in sorted(COMPANY.parent.rglob("*")):
+        if path.suffix in (".py", ".sql", ".toml"):
+            digest.update(path.relative_to(COMPANY.parent).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def write(folder: Path, *, seed: int = 7, scale: float = 1.0) -> bool:
+    """Write the company into a folder; its lake, if it has one, stays.
+
+    Args:
+        folder: The company folder; made if need be.
+        seed: Another seed gives another company of the same kind.
+        scale: 1 is about 20,000 customers and 40,000 orders in two years.
+
+    Returns:
+        Whether anything was written; False if the folder already held just this.
+
+    Raises:
+        FileExistsError: the folder holds a company that the generator did not make.
+    """
+    wanted = asdict(Generation(_version(), seed, scale))
+    marker = folder / MARKER
+    if marker.exists() and json.loads(marker.read_text(encoding="utf-8")) == wanted:
+        return False
+    if not marker.exists() and (folder / "millpond.toml").exists():
+        raise FileExistsError(
+            f"{folder} holds a company of its own: it has a millpond.toml that the sandbox did not write. "
+            "Choose another folder."
+        )
+    marker.unlink(missing_ok=True)
+    for part in ("exports", "truth", "mappings"):
+        files.empty(folder / part)
+    folder.mkdir(parents=True, exist_ok=True)
+    # The marker vouches for a whole generation, so it comes last; the configuration shows whose folder it is.
+    truth = write_exports(folder / "exports", seed=seed, scale=scale)
+    truth.write(folder / "truth")
+    shutil.copytree(COMPANY, folder, dirs_exist_ok=True, copy_function=shutil.copyfile)
+    marker.write_text(json.dumps(wanted) + "\n", encoding="utf-8")
+    return True
+
+
+def write_exports(folder: Path, *, seed: int, scale: float) -> Truth:
+    """Write every source's export into a folder of its name; gives the truth about them."""
+    trade, truth = make_trade(seed, scale), Truth()
+    for source, export in EXPORTS.items():
+        export(Out(source=source, folder=folder / source, seed=seed, scale=scale, trade=trade, truth=truth))
+    return truth

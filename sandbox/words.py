@@ -1,0 +1,309 @@
+"""The words the demo company is made of: names, places, goods, and what people write to a helpdesk.
+
+Lists only; how they are drawn belongs in the modules that use them. Every person and firm made of them is fictional.
+"""
+
+from __future__ import annotations
+
+COUNTRIES = ("DE", "AT", "CH", "FR", "NL", "GB")
+COUNTRY_SHARE = (0.64, 0.11, 0.09, 0.06, 0.06, 0.04)
+CURRENCY = {"DE": "EUR", "AT": "EUR", "CH": "CHF", "FR": "EUR", "NL": "EUR", "GB": "GBP"}
+LANGUAGE = {"DE": "de", "AT": "de", "CH": "de", "FR": "fr", "NL": "nl", "GB": "en"}
+TAX_PERMILLE = {"DE": 190, "AT": 200, "CH": 81, "FR": 200, "NL": 210, "GB": 200}
+COUNTRY_NAME = {
+    "DE": "Deutschland",
+    "AT": "Österreich",
+    "CH": "Schweiz",
+    "FR": "Frankreich",
+    "NL": "Niederlande",
+    "GB": "Vereinigtes Königreich",
+}
+COUNTRY_ENGLISH = {
+    "DE": "Germany",
+    "AT": "Austria",
+    "CH": "Switzerland",
+    "FR": "France",
+    "NL": "Netherlands",
+    "GB": "United Kingdom",
+}
+COUNTRY_HABITS = {
+    "DE": ("Deutschland", "Germany", "GERMANY", "Allemagne", "DEU", "de", "BRD"),
+    "AT": ("Österreich", "Austria", "Autriche", "AUT", "at"),
+    "CH": ("Schweiz", "Switzerland", "Suisse", "CHE", "ch"),
+    "FR": ("Frankreich", "France", "FRANCE", "FRA", "fr"),
+    "NL": ("Niederlande", "Netherlands", "Nederland", "NLD", "nl"),
+    "GB": ("Vereinigtes Königreich", "United Kingdom", "UK", "Great Britain", "GBR"),
+}
+
+_GIVEN_DE = (
+    "Anna Lena Marie Sophie Katharina Julia Laura Sabine Petra Monika Ursula Gisela Birgit Claudia Susanne Heike "
+    "Andrea Martina Stefanie Nicole Christina Jana Franziska Johanna Clara Emma Hannah Mia Greta Frieda Käthe Bärbel "
+    "Jürgen Günter Björn Jörg Thomas Michael Andreas Stefan Christian Markus Matthias Daniel Sebastian Tobias Florian "
+    "Alexander Philipp Lukas Jonas Felix Maximilian Paul Leon Finn Karl Heinz Werner Wolfgang Klaus Dieter Uwe Ralf "
+    "Sönke Götz Henning Kai Ulrich Rüdiger"
+).split()
+_FAMILY_DE = (
+    "Müller Schmidt Schneider Fischer Weber Meyer Wagner Becker Schulz Hoffmann Schäfer Koch Bauer Richter Klein Wolf "
+    "Schröder Neumann Schwarz Zimmermann Braun Krüger Hofmann Hartmann Lange Schmitt Werner Krause Lehmann Köhler "
+    "Maier König Mayer Huber Kaiser Fuchs Peters Lang Scholz Möller Weiß Jung Hahn Schubert Vogel Friedrich Keller "
+    "Günther Frank Berger Winkler Roth Beck Lorenz Baumann Franke Albrecht Schuster Simon Ludwig Böhm Winter Kraus "
+    "Martin Schumacher Krämer Vogt Stein Jäger Otto Sommer Groß Seidel Heinrich Brandt Haas Schreiber Graf Dietrich "
+    "Ziegler Kuhn Kühn Pohl Engel Horn Busch Bergmann Voigt Sauer Arnold Pfeiffer Thiele Nowak Yılmaz Kaya Öztürk"
+).split()
+GIVEN = {
+    "DE": _GIVEN_DE,
+    "AT": [*_GIVEN_DE, "Resi", "Franz", "Josef", "Leopold", "Gerlinde", "Walpurga", "Alois", "Hermine"],
+    "CH": [*_GIVEN_DE, "Urs", "Reto", "Beat", "Regula", "Ueli", "Luca", "Noé", "Céline", "Chiara", "Ruedi"],
+    "FR": (
+        "Marie Camille Léa Manon Chloé Élodie Hélène Françoise Aurélie Sandrine Nathalie Isabelle Émilie Zoé Inès "
+        "Jean Pierre Michel Philippe François Jérôme Frédéric Sébastien Rémi Théo Hugo Louis Gaël Loïc Étienne Benoît"
+    ).split(),
+    "NL": (
+        "Sanne Lotte Femke Anouk Maaike Marieke Roos Fleur Noor Eva Tess Saskia Daan Sem Bram Jeroen Pieter Maarten "
+        "Joost Sjoerd Wouter Ruben Thijs Koen Bas Niels Willem Hendrik Zoë Chloë"
+    ).split(),
+    "GB": (
+        "Olivia Amelia Isla Ava Emily Grace Sophie Charlotte Alice Lucy Harriet Margaret Oliver George Harry Jack "
+        "Charlie Thomas James William Edward Henry Arthur Alfie Callum Rory Siân Fergus Niamh Gareth"
+    ).split(),
+}
+FAMILY = {
+    "DE": _FAMILY_DE,
+    "AT": [*_FAMILY_DE, "Gruber", "Pichler", "Steiner", "Moser", "Hofer", "Leitner", "Eder", "Brunner", "Wögerer"],
+    "CH": [*_FAMILY_DE[:50], "Meier", "Frei", "Gerber", "Zürcher", "Brunner", "Bühler", "Lüthi", "Favre", "Rüegg"],
+    "FR": (
+        "Martin Bernard Dubois Thomas Robert Richard Petit Durand Leroy Moreau Simon Laurent Lefèvre Michel Garcia "
+        "David Bertrand Roux Vincent Fournier Morel Girard André Mercier Dupont Lambert Bonnet François Faure Mathieu "
+        "Gauthier Perrin Chevalier Clément Noël Dufour Brun Blanchard Guérin Müller Bélanger Château"
+    ).split(),
+    "NL": (
+        "Jansen Bakker Visser Smit Meijer Mulder Bos Vos Peters Hendriks Dekker Dijkstra Smits Koster Prins Huisman "
+        "Postma Kuiper Veenstra Kramer Scholten Willems Hoekstra Maas Verhoeven Koning Blom Schouten Wolters Geerts"
+    ).split(),
+    "GB": (
+        "Smith Jones Taylor Brown Williams Wilson Johnson Davies Robinson Wright Thompson Evans Walker White Roberts "
+        "Green Hall Wood Jackson Clarke Harrison Cooper Morgan Hughes Ward Turner Carter Phillips Mitchell Campbell"
+    ).split(),
+}
+NICKNAMES = {
+    "Thomas": "Tom",
+    "Michael": "Michi",
+    "Andreas": "Andi",
+    "Stefan": "Steff",
+    "Christian": "Chris",
+    "Sebastian": "Basti",
+    "Maximilian": "Max",
+    "Alexander": "Alex",
+    "Katharina": "Kathi",
+    "Susanne": "Susi",
+    "Johanna": "Hanna",
+    "Franziska": "Franzi",
+    "Philipp": "Phil",
+    "Wolfgang": "Wolfi",
+    "William": "Will",
+    "Charlotte": "Lotte",
+    "Margaret": "Maggie",
+    "Josef": "Sepp",
+    "Matthias": "Matze",
+    "Ulrich": "Uli",
+}
+
+#: (city, region, first postcode, how many follow)
+CITIES = {
+    "DE": (
+        ("Berlin", "Berlin", 10115, 900),
+        ("Hamburg", "Hamburg", 20095, 400),
+        ("München", "Bayern", 80331, 600),
+        ("Köln", "Nordrhein-Westfalen", 50667, 400),
+        ("Frankfurt am Main", "Hessen", 60308, 200),
+        ("Stuttgart", "Baden-Württemberg", 70173, 300),
+        ("Düsseldorf", "Nordrhein-Westfalen", 40210, 300),
+        ("Leipzig", "Sachsen", 4103, 200),
+        ("Dresden", "Sachsen", 1067, 200),
+        ("Halle (Saale)", "Sachsen-Anhalt", 6108, 20),
+        ("Nürnberg", "Bayern", 90402, 80),
+        ("Bremen", "Bremen", 28195, 500),
+        ("Hannover", "Niedersachsen", 30159, 300),
+        ("Münster", "Nordrhein-Westfalen", 48143, 12),
+        ("Lübeck", "Schleswig-Holstein", 23552, 17),
+        ("Gera", "Thüringen", 7545, 7),
+    ),
+    "AT": (
+        ("Wien", "Wien", 1010, 220),
+        ("Graz", "Steiermark", 8010, 40),
+        ("Linz", "Oberösterreich", 4020, 30),
+        ("Salzburg", "Salzburg", 5020, 6),
+        ("Innsbruck", "Tirol", 6020, 1),
+    ),
+    "CH": (
+        ("Zürich", "Zürich", 8001, 50),
+        ("Basel", "Basel-Stadt", 4051, 9),
+        ("Bern", "Bern", 3004, 14),
+        ("Genève", "Genève", 1201, 9),
+        ("Luzern", "Luzern", 6003, 3),
+    ),
+    "FR": (
+        ("Paris", "Île-de-France", 75001, 20),
+        ("Lyon", "Auvergne-Rhône-Alpes", 69001, 9),
+        ("Strasbourg", "Grand Est", 67000, 1),
+        ("Nice", "Provence-Alpes-Côte d'Azur", 6000, 1),
+        ("Bourg-en-Bresse", "Auvergne-Rhône-Alpes", 1000, 1),
+    ),
+    "NL": (
+        ("Amsterdam", "Noord-Holland", 1011, 90),
+        ("Rotterdam", "Zuid-Holland", 3011, 60),
+        ("Utrecht", "Utrecht", 3511, 40),
+        ("Eindhoven", "Noord-Brabant", 5611, 30),
+    ),
+    "GB": (
+        ("London", "England", 1, 9),
+        ("Manchester", "England", 1, 9),
+        ("Bristol", "England", 1, 9),
+        ("Edinburgh", "Scotland", 1, 9),
+    ),
+}
+GB_AREA = {"London": "SW", "Manchester": "M", "Bristol": "BS", "Edinburgh": "EH"}
+STREETS = {
+    "DE": (
+        "Hauptstraße Schulstraße Gartenweg Bahnhofstraße Dorfstraße Bergstraße Lindenallee Birkenweg Goethestraße "
+        "Schillerplatz Mühlenweg Kirchgasse Ringstraße Waldweg Rosenweg Am-Anger Königsallee Jägerstraße"
+    ).split(),
+    "FR": ("Rue de la Paix", "Rue Victor Hugo", "Avenue Foch", "Rue du Château", "Place de l'Église", "Rue Pasteur"),
+    "NL": ("Dorpsstraat", "Kerkstraat", "Molenweg", "Stationsweg", "Prinsengracht", "Julianalaan"),
+    "GB": ("High Street", "Station Road", "Church Lane", "Victoria Road", "Mill Lane", "Queens Road"),
+}
+STREETS["AT"] = STREETS["CH"] = STREETS["DE"]
+
+COMPANY_FIRST = (
+    "Nordlicht Alpenblick Hansa Rheingold Silberwald Lindenhof Goldammer Sonnenberg Seeblick Kranich Eichgrund "
+    "Wiesental Falkenstein Rosenau Brückner Ostwind Mühlental Kornfeld Bärenfels Steinbach Ahornhof Grünwald Kupferberg "
+    "Talblick Meerstern Moosbach Hochrain Birkenau Schönfeld Ährenkranz"
+).split()
+COMPANY_TRADE = (
+    ("Gastronomie", "Gastgewerbe"),
+    ("Hotels", "Gastgewerbe"),
+    ("Bürobedarf", "Handel"),
+    ("Gartenbau", "Gartenbau"),
+    ("Catering", "Gastgewerbe"),
+    ("Einrichtung", "Handel"),
+    ("Pflegeheime", "Gesundheit"),
+    ("Kindergärten", "Bildung"),
+    ("Immobilien", "Immobilien"),
+    ("Software", "IT"),
+    ("Logistik", "Logistik"),
+)
+COMPANY_FORM = {
+    "DE": ("GmbH", "AG", "GmbH & Co. KG", "e.K."),
+    "AT": ("GmbH", "OG"),
+    "CH": ("AG", "GmbH"),
+    "FR": ("SARL", "SAS"),
+    "NL": ("B.V.",),
+    "GB": ("Ltd", "LLP"),
+}
+JOB_TITLES = ("Einkauf", "Geschäftsführung", "Küchenleitung", "Office Management", "Assistenz", "Hausverwaltung")
+
+#: category → (code, nouns, lowest and highest price in EUR cents)
+GOODS = {
+    "Küche": (
+        "KUE",
+        "Topf Pfanne Schüssel Kochmesser Schneidebrett Wasserkocher Kaffeemühle Teekanne Dose",
+        990,
+        12990,
+    ),
+    "Garten": ("GAR", "Pflanzkübel Gartenschere Gießkanne Sonnenschirm Hochbeet Vogelhaus Spaten Laterne", 790, 24990),
+    "Wohnen": ("WOH", "Kissen Decke Stehlampe Vase Spiegel Teppich Bilderrahmen Kerzenhalter Hocker", 1290, 29990),
+    "Bad": ("BAD", "Handtuch Badematte Seifenspender Duschkopf Wäschekorb Bademantel", 690, 8990),
+    "Büro": ("BUE", "Schreibtischlampe Ordner Bürostuhl Regal Notizbuch Papierkorb", 390, 39990),
+    "Genuss": ("GEN", "Kaffee Tee Honig Schokolade Marmelade Olivenöl", 450, 3990),
+}
+STYLES = "Alma Björk Calma Dünen Edda Fjord Gösta Halm Isar Juno Käte Lio Malmö Nora Öland".split()
+COLOURS = (("BL", "blau"), ("GR", "grün"), ("WS", "weiß"), ("SW", "schwarz"), ("NA", "natur"))
+BRANDS = ("Mühlbach", "Haus & Hof", "Nordform", "Grünzeug", "Tischkultur")
+SUPPLIERS = (
+    "Keramik Oberland GmbH",
+    "Weberei Süd AG",
+    "Holzwerk Harz e.K.",
+    "Fabriek Noord B.V.",
+    "Verre de Loire SAS",
+)
+CARRIERS = ("DHL", "DPD", "GLS", "Hermes")
+
+#: topic → (tag in the helpdesk, subjects, texts); {order} and {product} are filled in.
+TICKETS_DE = {
+    "delivery": (
+        ("Wo bleibt meine Lieferung?", "Bestellung {order} noch nicht da", "Paket verspätet"),
+        (
+            "Guten Tag,\nmeine Bestellung {order} ist immer noch nicht angekommen. Wann kommt das Paket?",
+            "Laut Sendungsverfolgung sollte {order} gestern kommen. Es ist nichts angekommen.",
+        ),
+    ),
+    "damaged": (
+        ("Ware beschädigt", "{product} kaputt angekommen", "Reklamation {order}"),
+        (
+            "Leider kam {product} zerbrochen an. Ich möchte Ersatz oder mein Geld zurück.",
+            "Der Karton war eingedrückt, {product} hat einen Riss. Fotos kann ich schicken.",
+        ),
+    ),
+    "return": (
+        ("Rücksendung", "Wie kann ich zurückschicken?", "Widerruf {order}"),
+        (
+            "Ich möchte {product} aus Bestellung {order} zurückgeben. Wie bekomme ich ein Rücksendeetikett?",
+            "Hiermit widerrufe ich die Bestellung {order}.",
+        ),
+    ),
+    "payment": (
+        ("Zahlung doppelt abgebucht", "Frage zur Rechnung {order}", "Zahlung fehlgeschlagen"),
+        (
+            "Bei {order} wurde zweimal abgebucht. Bitte prüfen Sie das dringend!",
+            "Die Zahlung mit Karte geht nicht. Können Sie mir eine Rechnung für {order} schicken?",
+        ),
+    ),
+    "product": (
+        ("Frage zu {product}", "Ist {product} spülmaschinenfest?"),
+        (
+            "Hallo, passt {product} auch auf Induktion? Vielen Dank!",
+            "Wann ist {product} wieder lieferbar?",
+        ),
+    ),
+    "account": (
+        ("Passwort vergessen", "Adresse ändern"),
+        ("Ich kann mich nicht anmelden.", "Wir sind umgezogen, bitte ändern Sie meine Adresse."),
+    ),
+}
+TICKETS_EN = {
+    "delivery": (
+        ("Where is my parcel?", "Order {order} not delivered"),
+        ("Hello, my order {order} has not arrived yet. Could you please check?",),
+    ),
+    "damaged": (("Damaged item", "{product} arrived broken"), ("The {product} arrived broken. I'd like a refund.",)),
+    "return": (("Return request", "Returning {order}"), ("How do I return {product} from order {order}?",)),
+    "payment": (("Charged twice", "Invoice for {order}"), ("I was charged twice for {order}, please help.",)),
+    "product": (("Question about {product}",), ("Does {product} come in other colours?",)),
+    "account": (("Cannot log in",), ("The password reset e-mail never arrives.",)),
+}
+TOPIC_SHARE = {"delivery": 0.34, "damaged": 0.15, "return": 0.19, "payment": 0.11, "product": 0.14, "account": 0.07}
+REPLIES = (
+    "Guten Tag,\nvielen Dank für Ihre Nachricht. Wir kümmern uns darum und melden uns in Kürze.",
+    "Vielen Dank. Das Paket ist unterwegs und sollte morgen ankommen.",
+    "Es tut uns leid! Wir haben Ihnen heute Ersatz geschickt.",
+    "Hello,\nthank you for your message. We have looked into it and will get back to you today.",
+)
+THANKS = (
+    "Danke, hat sich erledigt.",
+    "Das ist jetzt schon das dritte Mal!",
+    "Thanks, all good now.",
+    "Super, vielen Dank!",
+)
+REVIEWS = {
+    5: ("Ganz toll, sehr schöne Qualität.", "Immer wieder gerne!", "Lovely quality, fast delivery."),
+    4: ("Schön, aber etwas kleiner als gedacht.", "Gut verpackt, schnell da."),
+    3: ("Ist in Ordnung.", "Farbe anders als auf dem Foto."),
+    2: ("Lieferung dauerte zu lange.", "Für den Preis enttäuschend."),
+    1: ("Nach zwei Wochen kaputt.", "Nie wieder. Support antwortet nicht."),
+}
+ORDER_NOTES = (
+    "Bitte beim Nachbarn abgeben",
+    "Lieferung an Hintereingang,\nbitte klingeln",
+    'Geschenk, bitte Karte mit "Alles Gute" beilegen',
+    "Bitte nicht vor 9 Uhr",
+)

@@ -1,0 +1,18 @@
+"""One small demo company for all tests of this folder; tests that edit it make a copy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sandbox import generate
+
+SCALE = 0.02
+
+
+@pytest.fixture(scope="session")
+def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sandbox") / "company"
+    generate.write(folder, scale=SCALE)
+    return folder

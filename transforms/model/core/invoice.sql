@@ -1,0 +1,33 @@
+-- One row per invoice, sent or received.
+SELECT
+    invoice.source || ':' || invoice.source_id AS invoice_id,
+    invoice.source,
+    invoice.source_id,
+    invoice.invoice_number,
+    invoice.direction,
+    coalesce(by_contact.customer_id, by_number.customer_id) AS customer_id,
+    account.account_id,
+    by_number.order_id,
+    invoice.status,
+    invoice.subtotal,
+    invoice.tax,
+    invoice.total,
+    invoice.currency,
+    invoice.total
+        * CASE WHEN invoice.currency = night.base_currency THEN CAST(1 AS DECIMAL(20, 14)) ELSE fx.rate END
+        AS total_base,
+    invoice.issued_date,
+    invoice.due_date,
+    invoice.paid_at,
+    CAST(invoice.paid_at AT TIME ZONE night.timezone AS DATE) AS paid_date,
+    invoice.status IN ('open', 'overdue') AND coalesce(invoice.due_date < night.as_of, FALSE) AS is_overdue
+FROM clean.invoice AS invoice
+CROSS JOIN meta.night AS night
+LEFT JOIN identity.order_reference AS by_number
+    ON by_number.source = invoice.source AND by_number.order_number = invoice.order_number
+LEFT JOIN identity.assignment AS by_contact
+    ON by_contact.record_id = 'contact:' || invoice.source || ':' || invoice.contact_id
+LEFT JOIN identity.account AS account
+    ON account.source = invoice.source AND account.source_id = invoice.company_id
+LEFT JOIN core.fx_rate AS fx ON fx.currency = invoice.currency AND fx.date = invoice.issued_date
+WHERE NOT invoice.is_deleted

@@ -1,0 +1,39 @@
+-- One row per refund.
+WITH linked AS (
+    SELECT
+        refund.*,
+        payment.payment_id AS linked_payment_id,
+        coalesce(by_id.order_id, by_number.order_id, payment.order_id) AS linked_order_id,
+        coalesce(by_id.customer_id, by_number.customer_id, payment.customer_id) AS customer_id,
+        CAST(refund.refunded_at AT TIME ZONE night.timezone AS DATE) AS refunded_date,
+        night.base_currency
+    FROM clean.refund AS refund
+    CROSS JOIN meta.night AS night
+    LEFT JOIN identity.sales_order AS by_id ON by_id.source = refund.source AND by_id.source_id = refund.order_id
+    LEFT JOIN identity.order_reference AS by_number
+        ON by_number.source = refund.source AND by_number.order_number = refund.order_number
+    LEFT JOIN core.payment AS payment
+        ON payment.source = refund.source AND payment.source_id = refund.payment_id
+    WHERE NOT refund.is_deleted
+),
+priced AS (
+    SELECT
+        linked.*,
+        CASE WHEN linked.currency = linked.base_currency THEN CAST(1 AS DECIMAL(20, 14)) ELSE fx.rate END AS rate
+    FROM linked
+    LEFT JOIN core.fx_rate AS fx ON fx.currency = linked.currency AND fx.date = linked.refunded_date
+)
+SELECT
+    source || ':' || source_id AS refund_id,
+    source,
+    source_id,
+    linked_payment_id AS payment_id,
+    linked_order_id AS order_id,
+    customer_id,
+    amount,
+    currency,
+    amount * rate AS amount_base,
+    reason,
+    refunded_at,
+    refunded_date
+FROM priced

@@ -1,0 +1,130 @@
+-- One row per order.
+WITH refunded AS (
+    SELECT order_id, sum(amount_base) AS refunded_base
+    FROM core.refund
+    WHERE order_id IS NOT NULL
+    GROUP BY order_id
+),
+-- An order names its campaign in words: by name, and by platform where several campaigns have that name.
+named AS (
+    SELECT DISTINCT lower(trim(campaign)) AS name_key, lower(trim(coalesce(utm_source, ''))) AS utm_source
+    FROM clean.sales_order
+    WHERE NOT is_deleted AND trim(campaign) <> ''
+),
+candidate AS (
+    SELECT
+        named.name_key,
+        named.utm_source,
+        campaign.campaign_id,
+        named.utm_source <> '' AND starts_with(lower(campaign.platform), named.utm_source) AS is_platform,
+        count(*) OVER (PARTITION BY named.name_key, named.utm_source) AS of_name
+    FROM named
+    INNER JOIN core.campaign AS campaign ON campaign.name_key = named.name_key
+),
+campaign AS (
+    SELECT name_key, utm_source, min(campaign_id) AS campaign_id
+    FROM candidate
+    WHERE of_name = 1 OR is_platform
+    GROUP BY name_key, utm_source
+    HAVING count(*) = 1
+),
+priced AS (
+    SELECT
+        sales_order.*,
+        known.order_id,
+        known.customer_id,
+        campaign.campaign_id,
+        CAST(sales_order.ordered_at AT TIME ZONE night.timezone AS DATE) AS ordered_date,
+        sales_order.status <> 'cancelled' AS is_counted,
+        refunded.refunded_base,
+        CASE WHEN sales_order.currency = night.base_currency THEN CAST(1 AS DECIMAL(20, 14)) ELSE fx.rate END AS rate
+    FROM clean.sales_order AS sales_order
+    INNER JOIN identity.sales_order AS known
+        ON known.source = sales_order.source AND known.source_id = sales_order.source_id
+    CROSS JOIN meta.night AS night
+    LEFT JOIN core.fx_rate AS fx
+        ON fx.currency = sales_order.currency
+        AND fx.date = CAST(sales_order.ordered_at AT TIME ZONE night.timezone AS DATE)
+    LEFT JOIN campaign
+        ON campaign.name_key = lower(trim(sales_order.campaign))
+        AND campaign.utm_source = lower(trim(coalesce(sales_order.utm_source, '')))
+    LEFT JOIN refunded ON refunded.order_id = known.order_id
+    WHERE NOT sales_order.is_deleted
+),
+based AS (
+    SELECT
+        priced.*,
+        CAST(subtotal * rate AS DECIMAL(18, 4)) AS subtotal_base,
+        CAST(discount * rate AS DECIMAL(18, 4)) AS discount_base,
+        CAST(shipping * rate AS DECIMAL(18, 4)) AS shipping_base,
+        CAST(tax * rate AS DECIMAL(18, 4)) AS tax_base,
+        CAST(total * rate AS DECIMAL(18, 4)) AS total_base
+    FROM priced
+),
+netted AS (
+    SELECT
+        based.*,
+        CASE WHEN is_counted THEN total_base - coalesce(shipping_base, 0) - coalesce(tax_base, 0) ELSE 0 END
+            AS goods_base
+    FROM based
+),
+returned AS (
+    SELECT
+        netted.*,
+        CASE
+            -- A source that marks an order refunded but exports no refunds means all of it.
+            WHEN is_counted AND status = 'refunded' AND refunded_base IS NULL THEN goods_base
+            WHEN is_counted THEN least(coalesce(refunded_base, 0), goods_base)
+            ELSE 0
+        END AS returns_base
+    FROM netted
+),
+-- Numbered apart from the wide rows, so that only three columns are sorted.
+numbered AS (
+    SELECT
+        order_id,
+        row_number() OVER (PARTITION BY customer_id ORDER BY ordered_at, order_id) AS customer_order_number
+    FROM returned
+    WHERE is_counted AND customer_id IS NOT NULL
+)
+SELECT
+    returned.order_id,
+    returned.source,
+    returned.source_id,
+    returned.order_number,
+    returned.customer_id,
+    returned.status,
+    returned.is_counted,
+    numbered.customer_order_number,
+    returned.channel,
+    returned.currency,
+    returned.subtotal,
+    returned.discount,
+    returned.shipping,
+    returned.tax,
+    returned.total,
+    returned.subtotal_base,
+    returned.discount_base,
+    returned.shipping_base,
+    returned.tax_base,
+    returned.total_base,
+    returned.refunded_base,
+    returned.goods_base,
+    returned.returns_base,
+    returned.goods_base - returned.returns_base AS net_revenue_base,
+    returned.coupon_code,
+    returned.campaign_id,
+    returned.campaign,
+    returned.utm_source,
+    returned.utm_medium,
+    returned.ship_city,
+    returned.ship_region,
+    returned.ship_postcode,
+    returned.ship_country,
+    returned.ordered_at,
+    returned.ordered_date,
+    returned.cancelled_at,
+    returned.delivered_at,
+    returned.promised_date
+FROM returned
+LEFT JOIN numbered ON numbered.order_id = returned.order_id

@@ -1,0 +1,23 @@
+-- One row per visit to the website, or per day and traffic source where only totals are exported.
+SELECT
+    web.source || ':' || web.source_id AS web_session_id,
+    web.source,
+    web.source_id,
+    by_contact.customer_id,
+    web.visitor_id,
+    web.traffic_source,
+    web.medium,
+    web.campaign_name,
+    web.landing_page,
+    web.device,
+    web.country,
+    coalesce(web.sessions, 1) AS sessions,
+    web.pageviews,
+    web.conversions,
+    web.started_at,
+    CAST(web.started_at AT TIME ZONE night.timezone AS DATE) AS started_date
+FROM clean.web_session AS web
+CROSS JOIN meta.night AS night
+LEFT JOIN identity.assignment AS by_contact
+    ON by_contact.record_id = 'contact:' || web.source || ':' || web.contact_id
+WHERE NOT web.is_deleted

@@ -1,0 +1,273 @@
+"""The SQL models of identity, core and mart: finding them, ordering them, tracing their columns, building them.
+
+What a table means stands in its `.sql` file and its contract. Nothing here knows a table by name but those two
+that code writes between the models.
+"""
+
+from __future__ import annotations
+
+import functools
+import graphlib
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import sqlglot
+from sqlglot import exp
+
+from transforms import metrics
+from warehouse import contracts
+
+if TYPE_CHECKING:
+    import duckdb
+    from sqlglot.optimizer.scope import Scope
+    from sqlglot.schema import MappingSchema
+
+MODEL_DIR = Path(__file__).parent / "model"
+
+#: Tables that `transforms.identity` writes, and the model each of them is made from.
+LINKED_FROM: Mapping[str, str] = {
+    "identity.assignment": "identity.record",
+    "identity.history": "identity.record",
+}
+
+#: table → column → the columns of other tables it is made of
+Lineage = dict[str, dict[str, list[tuple[str, str]]]]
+
+_INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
+
+
+class ModelError(Exception):
+    """A model that cannot be used as it stands; the message names the file and the mend."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A table of the unified model and the query that fills it."""
+
+    schema: str
+    name: str
+    sql: str
+    path: Path
+    grain: str
+    upstream: tuple[str, ...]
+
+    @property
+    def table(self) -> str:
+        """Schema-qualified name."""
+        return f"{self.schema}.{self.name}"
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What building one model came to."""
+
+    table: str
+    rows: int
+    seconds: float
+
+
+def load_models(metric_files: Iterable[Path] = ()) -> dict[str, Model]:
+    """All models by table, each after those it reads.
+
+    Args:
+        metric_files: `metrics.yaml` files of the company, added to the product's own metrics.
+
+    Raises:
+        ModelError: a model cannot be parsed, reads a table that nobody makes, or models read each other in a circle.
+    """
+    return dict(_load_models(tuple(metric_files)))
+
+
+@functools.cache
+def _load_models(metric_files: tuple[Path, ...]) -> dict[str, Model]:
+    found = [_read_model(path) for path in sorted(MODEL_DIR.glob("*/*.sql"))]
+    defined = metrics.load_metrics(metric_files)
+    found.append(_make_model("mart", "metric_daily", metrics.daily_sql(defined), metrics.METRICS_FILE))
+    models = {model.table: model for model in found}
+    graph = {model.table: {_maker(model, table, models) for table in model.upstream} for model in found}
+    try:
+        order = list(graphlib.TopologicalSorter(graph).static_order())
+    except graphlib.CycleError as error:
+        circle = " → ".join(error.args[1])
+        raise ModelError(f"Models read each other in a circle: {circle}. Cut it in one of them.") from error
+    return {table: models[table] for table in order if table in models}
+
+
+def _read_model(path: Path) -> Model:
+    return _make_model(path.parent.name, path.stem, path.read_text(encoding="utf-8"), path)
+
+
+def _make_model(schema: str, name: str, sql: str, path: Path) -> Model:
+    grain, _, _ = sql.partition("\n")
+    if not grain.startswith("-- "):
+        raise ModelError(f"{path} must begin with a comment that says what a row is: `-- One row per …`.")
+    try:
+        query = sqlglot.parse_one(sql, dialect="duckdb")
+    except sqlglot.ParseError as error:
+        raise ModelError(f"{path} is not valid SQL: {error.errors[0]['description']}. Mend the query.") from error
+    upstream = {f"{table.db}.{table.name}" for table in query.find_all(exp.Table) if table.db}
+    return Model(schema, name, sql.strip(), path, grain.removeprefix("-- ").strip(), tuple(sorted(upstream)))
+
+
+def _maker(model: Model, table: str, models: Mapping[str, Model]) -> str:
+    """The node of the graph that a model waits for when it reads a table."""
+    if table in LINKED_FROM:
+        return LINKED_FROM[table]
+    if table not in models and table.partition(".")[0] in ("identity", "core", "mart"):
+        raise ModelError(f"{model.path} reads {table}, which no model makes. Correct the name or add the model.")
+    return table
+
+
+def build_model(con: duckdb.DuckDBPyConnection, model: Model) -> BuildReport:
+    """Replace a model's table by what its query gives, with types and comments from the contract.
+
+    The old table stays in place until the new one is complete. Widths of whole and decimal numbers are cut to the
+    contract's; any other difference in type is an error.
+
+    Raises:
+        ModelError: query and contract disagree about the columns, or there is no contract.
+    """
+    started = time.perf_counter()
+    contract = contracts.tables().get(model.table)
+    if contract is None:
+        raise ModelError(
+            f"{model.table} has no contract. Add warehouse/contracts/{model.schema}/{model.name}.odcs.yaml."
+        )
+    casts = _casts(con, model, contract)
+    target = f"{_quote(model.schema)}.{_quote(model.name)}"
+    con.execute("BEGIN")
+    try:
+        con.execute(f"CREATE SCHEMA IF NOT EXISTS {_quote(model.schema)}")
+        con.execute(f"CREATE OR REPLACE TABLE {target} AS SELECT {casts} FROM (\n{model.sql}\n) AS model")
+        for comment in _comments(target, contract):
+            con.execute(comment)
+        con.execute("COMMIT")
+    except BaseException:
+        con.execute("ROLLBACK")
+        raise
+    counted = con.execute(f"SELECT count(*) FROM {target}").fetchone()
+    return BuildReport(model.table, counted[0] if counted else 0, time.perf_counter() - started)
+
+
+def _casts(con: duckdb.DuckDBPyConnection, model: Model, contract: contracts.Contract) -> str:
+    """The column list that brings the query's columns to the contract's types; raises where they disagree."""
+    given = {row[0]: row[1] for row in con.execute(f"DESCRIBE {model.sql}").fetchall()}
+    wanted = {column.name: column.duckdb_type for column in contract.columns}
+    where = f"{model.path.name} and {contract.path.name}"
+    if extra := [name for name in given if name not in wanted]:
+        raise ModelError(f"{where} disagree: the query gives {', '.join(extra)}, which the contract does not describe.")
+    if missing := [name for name in wanted if name not in given]:
+        raise ModelError(f"{where} disagree: the contract describes {', '.join(missing)}, which the query lacks.")
+    if list(given) != list(wanted):
+        raise ModelError(f"{where} give the columns in different orders; use the contract's: {', '.join(wanted)}.")
+    plain = con.execute(
+        "SELECT " + ", ".join(f"CAST(NULL AS {kind}) AS {_quote(name)}" for name, kind in wanted.items())
+    )
+    types = {row[0]: str(row[1]) for row in plain.description}
+    for name, (have, want) in {n: (given[n], types[n]) for n in given}.items():
+        if have != want and not _is_same_kind(have, want):
+            raise ModelError(f"{where} disagree: {name} is {have} in the query and {want} in the contract.")
+    return ", ".join(f"CAST({_quote(name)} AS {kind}) AS {_quote(name)}" for name, kind in wanted.items())
+
+
+def _is_same_kind(have: str, want: str) -> bool:
+    if want.startswith("DECIMAL"):
+        return have.startswith("DECIMAL") or have in _INTEGERS
+    return want in _INTEGERS and have in _INTEGERS
+
+
+def _comments(target: str, contract: contracts.Contract) -> Iterable[str]:
+    yield f"COMMENT ON TABLE {target} IS {_literal(f'{contract.description} {contract.grain}'.strip())}"
+    for column in contract.columns:
+        yield f"COMMENT ON COLUMN {target}.{_quote(column.name)} IS {_literal(column.description)}"
+
+
+def _quote(name: str) -> str:
+    return exp.to_identifier(name, quoted=True).sql(dialect="duckdb")
+
+
+def _literal(text: str) -> str:
+    return exp.Literal.string(text).sql(dialect="duckdb")
+
+
+def column_lineage(models: Mapping[str, Model]) -> Lineage:
+    """For every column of every model, the columns of other tables that it is made of.
+
+    A model that cannot be traced has an empty entry. Filters and join conditions do not count.
+    """
+    return {table: dict(_trace_model(model)) for table, model in models.items()}
+
+
+@functools.cache
+def _trace_model(model: Model) -> dict[str, list[tuple[str, str]]]:
+    from sqlglot.errors import SqlglotError
+    from sqlglot.optimizer.qualify import qualify
+    from sqlglot.optimizer.scope import build_scope
+
+    try:
+        query = qualify(
+            sqlglot.parse_one(model.sql, dialect="duckdb"),
+            dialect="duckdb",
+            schema=_schema(),
+            validate_qualify_columns=False,
+            quote_identifiers=False,
+        )
+        scope = build_scope(query)
+        if scope is None:
+            return {}
+        traced = _trace_scope(scope, {})
+    except (SqlglotError, RecursionError):
+        return {}
+    return {name: sorted(origins) for name, origins in traced.items()}
+
+
+@functools.cache
+def _schema() -> MappingSchema:
+    from sqlglot.schema import MappingSchema
+
+    schema: dict[str, dict[str, dict[str, str]]] = {}
+    for contract in contracts.tables().values():
+        columns = contract.columns + (contracts.SYSTEM_COLUMNS if contract.schema == "clean" else ())
+        schema.setdefault(contract.schema, {})[contract.name] = {c.name: c.duckdb_type for c in columns}
+    return MappingSchema({**schema}, dialect="duckdb")
+
+
+Origins = set[tuple[str, str]]
+
+
+def _trace_scope(scope: Scope, memo: dict[int, dict[str, Origins]]) -> dict[str, Origins]:
+    """Origins of every output column of a scope, each scope worked out once."""
+    if id(scope) not in memo:
+        memo[id(scope)] = {}  # a recursive CTE sees itself as empty
+        if isinstance(scope.expression, exp.SetOperation):
+            memo[id(scope)] = _trace_union(scope, memo)
+        else:
+            memo[id(scope)] = {
+                projection.alias_or_name: _trace_expression(projection, scope, memo)
+                for projection in cast(exp.Query, scope.expression).selects
+            }
+    return memo[id(scope)]
+
+
+def _trace_union(scope: Scope, memo: dict[int, dict[str, Origins]]) -> dict[str, Origins]:
+    """Branches of a union belong together by position, under the names of the first."""
+    first, *rest = [_trace_scope(branch, memo) for branch in scope.set_operation_scopes]
+    merged = {name: set(origins) for name, origins in first.items()}
+    for branch in rest:
+        for name, origins in zip(merged, branch.values(), strict=False):
+            merged[name] |= origins
+    return merged
+
+
+def _trace_expression(projection: exp.Expr, scope: Scope, memo: dict[int, dict[str, Origins]]) -> Origins:
+    origins: Origins = set()
+    for column in projection.find_all(exp.Column):
+        source = scope.sources.get(column.table)
+        if isinstance(source, exp.Table):
+            origins.add((f"{source.db}.{source.name}", column.name))
+        elif source is not None:
+            origins |= _trace_scope(source, memo).get(column.name, set())
+    return origins

@@ -1,0 +1,183 @@
+"""One business's configuration: its folder, millpond.toml and mappings.
+
+Reads and judges what the company wrote; every mistake becomes one sentence naming file, key and mend. What a
+connector makes of its options is the connector's to check.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+import zoneinfo
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from warehouse import settings as env
+from warehouse.home import Home
+
+CONFIG_NAME = "millpond.toml"
+SOURCE_NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
+
+
+class CompanyError(Exception):
+    """The company folder cannot be used; `problems` holds one sentence per mistake."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class SourceConfig(BaseModel):
+    """A `[sources.<name>]` table; keys beyond these are the connector's options."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    connector: str = Field(description="What kind of system it is: a folder under connectors/.")
+    schedule: str | None = Field(default=None, description="Cron line for loads of this source between the nights.")
+    owner: str | None = Field(default=None, description="E-mail address of who answers for this source.")
+    title: str | None = Field(default=None, description="What people call the system.")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The connector's own keys."""
+        return dict(self.__pydantic_extra__ or {})
+
+
+class CompanyConfig(BaseModel):
+    """millpond.toml."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(description="Name of the business.")
+    base_currency: str = Field(
+        pattern="^[A-Z]{3}$", description="Currency that all amounts are also shown in, ISO 4217."
+    )
+    timezone: str = Field(description="Time zone in which days are counted, such as Europe/Berlin.")
+    country: str = Field(
+        pattern="^[A-Z]{2}$", description="Country, ISO 3166-1 alpha-2: telephone numbers, holidays, dates."
+    )
+    schedule: str = Field(default="0 3 * * *", description="Cron line of the night, in the company's timezone.")
+    as_of: date | None = Field(default=None, description="The day the data ends, for replays; default: today.")
+    keep_versions: int = Field(default=7, ge=1, description="Published versions kept.")
+    sources: dict[str, SourceConfig] = Field(default_factory=dict)
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, value: str) -> str:
+        if value not in zoneinfo.available_timezones():
+            raise ValueError(f"{value} is not an IANA time zone such as Europe/Berlin")
+        return value
+
+    @field_validator("sources")
+    @classmethod
+    def _plain_names(cls, value: dict[str, SourceConfig]) -> dict[str, SourceConfig]:
+        for name in value:
+            if not SOURCE_NAME.fullmatch(name):
+                raise ValueError(
+                    f"source name {name!r} must be lower-case letters, digits and _, starting with a letter"
+                )
+        return value
+
+
+@dataclass(frozen=True)
+class MappingFile:
+    """mappings/<source>/<entity>.sql of the company."""
+
+    source: str
+    entity: str
+    path: Path
+
+    @property
+    def sql(self) -> str:
+        """The file's text."""
+        return self.path.read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Company:
+    """A company folder that was read and found sound."""
+
+    root: Path
+    home: Home
+    config: CompanyConfig
+
+    def mappings(self) -> list[MappingFile]:
+        """The company's own mapping files, by source and entity."""
+        files = sorted((self.root / "mappings").glob("*/*.sql"))
+        return [MappingFile(source=f.parent.name, entity=f.stem, path=f) for f in files]
+
+    @property
+    def metrics_file(self) -> Path | None:
+        """The company's own metrics, if it has any."""
+        path = self.root / "metrics.yaml"
+        return path if path.exists() else None
+
+
+def find_company(folder: Path | None = None) -> Path | None:
+    """The company folder: the one given, MILLPOND_COMPANY, or the current folder if it has a millpond.toml."""
+    chosen = folder or env.settings().company
+    if chosen:
+        return chosen.resolve()
+    here = Path.cwd()
+    return here if (here / CONFIG_NAME).exists() else None
+
+
+def load_company(root: Path) -> Company:
+    """Read a company folder.
+
+    Raises:
+        CompanyError: with one sentence for each mistake found.
+    """
+    path = root / CONFIG_NAME
+    if not path.exists():
+        raise CompanyError([f"{path} does not exist; make a company folder with `millpond init {root}`."])
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise CompanyError([f"{path} is not valid TOML: {error}."]) from error
+    problems: list[str] = []
+    document = _interpolate(document, env.company_environment(root), path, (), problems)
+    config: CompanyConfig | None = None
+    try:
+        config = CompanyConfig.model_validate(document)
+    except ValidationError as error:
+        problems += [_sentence(path, e) for e in error.errors()]
+    if problems or config is None:
+        raise CompanyError(problems)
+    home = env.settings().home or root / "lake"
+    return Company(root=root, home=Home(home.resolve()), config=config)
+
+
+def _interpolate(value: Any, names: Mapping[str, str], path: Path, key: tuple[str, ...], problems: list[str]) -> Any:
+    """Replace ${NAME} in every string, noting the names that are not set."""
+    if isinstance(value, dict):
+        return {k: _interpolate(v, names, path, (*key, k), problems) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_interpolate(v, names, path, key, problems) for v in value]
+    if not isinstance(value, str):
+        return value
+    for name in re.findall(r"\$\{(\w+)\}", value):
+        if name not in names:
+            problems.append(
+                f"{path}: {'.'.join(key)} uses ${{{name}}}, which is not set; "
+                f"put {name}=… into {path.parent / '.env'} or the environment."
+            )
+    return re.sub(r"\$\{(\w+)\}", lambda m: names.get(m[1], m[0]), value)
+
+
+def _sentence(path: Path, error: Any) -> str:
+    """One pydantic error as a sentence for the person who wrote the file."""
+    key = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(error["loc"][-1]), CompanyConfig.model_fields, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known keys are {', '.join(CompanyConfig.model_fields)}."
+        return f"{path}: unknown key {key}; {hint}"
+    if error["type"] == "missing":
+        return f"{path}: key {key} is missing; add it."
+    return f"{path}: {key} = {error['input']!r}: {error['msg'].removeprefix('Value error, ')}."

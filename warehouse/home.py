@@ -1,0 +1,63 @@
+"""Where things lie in the data home. Paths only; nothing here opens a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Home:
+    """The data home of one company (`lake/`)."""
+
+    root: Path
+
+    @property
+    def raw(self) -> Path:
+        """One DuckDB file per source, and the loader's own state."""
+        return self.root / "raw"
+
+    def raw_file(self, source: str) -> Path:
+        """What the source said."""
+        return self.raw / f"{source}.duckdb"
+
+    @property
+    def build(self) -> Path:
+        """Private to the pipeline: clean to insight."""
+        return self.root / "build.duckdb"
+
+    @property
+    def warehouse(self) -> Path:
+        """The analysts' snapshot."""
+        return self.root / "warehouse.duckdb"
+
+    @property
+    def versions(self) -> Path:
+        """Published versions, newest last by name."""
+        return self.root / "versions"
+
+    @property
+    def decisions(self) -> Path:
+        """What people decided; never rebuilt."""
+        return self.root / "decisions.duckdb"
+
+    @property
+    def dagster(self) -> Path:
+        """Dagster's own storage."""
+        return self.root / "dagster"
+
+    @property
+    def locks(self) -> Path:
+        """Lock files, one per data file."""
+        return self.root / "locks"
+
+    @property
+    def temp(self) -> Path:
+        """DuckDB spills here; may be emptied whenever nothing runs."""
+        return self.root / "tmp"
+
+    def create(self) -> Home:
+        """Make the folders that must exist before anything is written."""
+        for folder in (self.raw, self.versions, self.dagster, self.locks, self.temp):
+            folder.mkdir(parents=True, exist_ok=True)
+        return self

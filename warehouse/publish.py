@@ -1,0 +1,204 @@
+"""Publishing: build a new warehouse file beside the old one, verify it, and rename it over.
+
+A reader that has the old file open keeps a valid database. The last versions stay for rollback. Deciding whether
+to publish is the quality gate's business.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+
+from warehouse.home import Home
+from warehouse.store import SCHEMAS, StoreError, connect, literal, quoted
+
+log = logging.getLogger(__name__)
+
+#: Bookkeeping of the pipeline that analysts have no use for.
+PRIVATE_TABLES = frozenset({"meta.built"})
+
+
+@dataclass(frozen=True)
+class Version:
+    """One published version of the warehouse."""
+
+    name: str
+    path: Path
+    published_at: datetime
+    size_bytes: int
+    is_current: bool
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a publish did."""
+
+    version: Version
+    tables: int
+    rows: int
+
+
+def publish(con: duckdb.DuckDBPyConnection, home: Home, *, now: datetime, keep: int) -> Published:
+    """Copy the build database into a new version, verify it and make it the warehouse.
+
+    Args:
+        con: connection to the build database; nobody else writes to it meanwhile.
+        now: names the version.
+        keep: how many versions stay, this one included.
+
+    Raises:
+        StoreError: the new file does not hold what the build holds; the old warehouse stays.
+    """
+    home.create()
+    _remove_leftovers(home)
+    version = _free_name(home, now)
+    partial = version.with_suffix(".partial")
+    counts = _copy(con, partial)
+    _verify(partial, counts)
+    _sync(partial)
+    partial.rename(version)
+    _point_to(home, version)
+    _prune(home, keep)
+    found = next(v for v in versions(home) if v.path == version)
+    return Published(version=found, tables=len(counts), rows=sum(counts.values()))
+
+
+def versions(home: Home) -> list[Version]:
+    """Published versions, newest first."""
+    current = home.warehouse.stat().st_ino if home.warehouse.exists() else None
+    found = []
+    for path in sorted(home.versions.glob("*.duckdb"), reverse=True):
+        stat = path.stat()
+        stamp = datetime.strptime(path.stem[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        found.append(Version(path.stem, path, stamp, stat.st_size, stat.st_ino == current))
+    return found
+
+
+def rollback(home: Home, name: str | None = None) -> Version:
+    """Make an older version the warehouse again: the one named, or the one before the current one.
+
+    Raises:
+        StoreError: there is no such version.
+    """
+    known = versions(home)
+    if name is None:
+        names = [v.name for v in known]
+        current = next((i for i, v in enumerate(known) if v.is_current), -1)
+        if current + 1 >= len(names):
+            raise StoreError("There is no older version to go back to; see `millpond versions`.")
+        name = names[current + 1]
+    chosen = next((v for v in known if v.name == name), None)
+    if chosen is None:
+        raise StoreError(f"There is no version {name}; see `millpond versions`.")
+    _verify(chosen.path, None)
+    _point_to(home, chosen.path)
+    return next(v for v in versions(home) if v.name == name)
+
+
+def _copy(con: duckdb.DuckDBPyConnection, target: Path) -> dict[str, int]:
+    """Write every public table of the build into a new file; gives the rows of each."""
+    tables = con.execute(
+        "SELECT schema_name, table_name, comment FROM duckdb_tables() "
+        "WHERE database_name = current_database() AND NOT temporary ORDER BY ALL"
+    ).fetchall()
+    con.execute(f"ATTACH {literal(str(target))} AS published")
+    counts: dict[str, int] = {}
+    try:
+        for schema in SCHEMAS:
+            con.execute(f"CREATE SCHEMA published.{quoted(schema)}")
+        for schema, name, comment in tables:
+            if schema not in SCHEMAS or f"{schema}.{name}" in PRIVATE_TABLES:
+                continue
+            counts[f"{schema}.{name}"] = _copy_table(con, schema, name, comment)
+        con.execute(_FRESHNESS_VIEW)
+        con.execute("CHECKPOINT published")
+    finally:
+        con.execute("DETACH published")
+    return counts
+
+
+def _copy_table(con: duckdb.DuckDBPyConnection, schema: str, name: str, comment: str | None) -> int:
+    table = f"{quoted(schema)}.{quoted(name)}"
+    row = con.execute(f"CREATE TABLE published.{table} AS FROM {table}").fetchone()
+    if comment:
+        con.execute(f"COMMENT ON TABLE published.{table} IS {literal(comment)}")
+    columns = con.execute(
+        "SELECT column_name, comment FROM duckdb_columns() WHERE database_name = current_database() "
+        "AND schema_name = ? AND table_name = ? AND comment IS NOT NULL",
+        [schema, name],
+    ).fetchall()
+    for column, text in columns:
+        con.execute(f"COMMENT ON COLUMN published.{table}.{quoted(column)} IS {literal(text)}")
+    return int(row[0]) if row else 0
+
+
+#: Says how old the snapshot is at the moment it is asked, since a file that nobody replaced cannot know.
+_FRESHNESS_VIEW = """
+CREATE VIEW published.meta.freshness AS
+SELECT night.as_of, night.now AS published_at, now() - night.now AS age,
+    now() - night.now > INTERVAL 36 HOUR AS is_stale
+FROM meta.night AS night
+"""
+
+
+def _verify(path: Path, counts: dict[str, int] | None) -> None:
+    """Open the file as an analyst would and count."""
+    with connect(path, read_only=True) as con:
+        names = con.execute("SELECT schema_name || '.' || table_name FROM duckdb_tables()").fetchall()
+        found = {name for (name,) in names}
+        for table in sorted(found if counts is None else counts):
+            schema, _, name = table.partition(".")
+            if table not in found:
+                raise StoreError(f"{path} was not published: it lacks {table}. The previous warehouse stays.")
+            row = con.execute(f"SELECT count(*) FROM {quoted(schema)}.{quoted(name)}").fetchone()
+            rows = int(row[0]) if row else -1
+            if counts is not None and rows != counts[table]:
+                raise StoreError(
+                    f"{path} was not published: {table} has {rows} rows instead of {counts[table]}. "
+                    "The previous warehouse stays; run again."
+                )
+
+
+def _point_to(home: Home, version: Path) -> None:
+    """Rename a hard link of the version over the warehouse: one step for every reader."""
+    link = home.root / ".warehouse.next"
+    link.unlink(missing_ok=True)
+    os.link(version, link)
+    link.replace(home.warehouse)
+    _sync(home.root)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _free_name(home: Home, now: datetime) -> Path:
+    stem = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+    path = home.versions / f"{stem}.duckdb"
+    suffix = 1
+    while path.exists():
+        suffix += 1
+        path = home.versions / f"{stem}-{suffix}.duckdb"
+    return path
+
+
+def _remove_leftovers(home: Home) -> None:
+    """Files of a publish that was killed."""
+    for path in home.versions.glob("*.partial*"):
+        path.unlink()
+
+
+def _prune(home: Home, keep: int) -> None:
+    for version in versions(home)[keep:]:
+        if not version.is_current:
+            version.path.unlink()
+            log.info("Removed version %s; the last %d are kept.", version.name, keep)
