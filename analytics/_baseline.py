@@ -29,20 +29,21 @@ CLIP = 2.0
 SELECTION_MEMORY = 60.0
 """Slots over which the competing forecasts are compared."""
 CLEARLY_BETTER = 0.98
+"""Share of the error so far best that a livelier or seasonal forecast must stay under."""
 MIN_RESIDUALS = 10
 """Forecast errors needed before a scale is believed or a forecast may compete."""
 
 NOISE_WINDOW = 120
 NOISE_MEMORY = 150.0
 NOISE_CLIP = 4.0
-GROSS = 2.0
-SHORT=3.0
 """The noise is the root mean square over about NOISE_MEMORY slots, no residual counting more than so many MADs."""
+NOISE_DOUBT = 3.0
+"""The noise is taken larger by so many parts in the number of residuals it rests on."""
 NOISE_PRIOR = 30.0
 """How many values the overall noise counts for, beside those of the same part of the season."""
 BURST_WINDOW = 365
 TAIL_SHARE, TAIL_DISTANCE = 0.97, 2.3
-TAIL_WINDOW, TAIL_RESIDUALS = 730, 150
+TAIL_WINDOW, TAIL_RESIDUALS = 365, 150
 SUSPICION = 3.0
 """The most that one slot before counts towards the judgement of a run."""
 
@@ -94,8 +95,9 @@ def baseline(
     return Baseline(np.where(known, expected, np.nan), np.where(known, scale, np.nan), suspicion)
 
 
-def _candidates(x: Floats, periods: tuple[int, ...], ratio: bool) -> list[Floats]:
-    found: list[Floats] = []
+def _candidates(x: Floats, periods: tuple[int, ...], ratio: bool) -> list[tuple[Floats, Floats]]:
+    """Competing forecasts, plain and steady ones first, each with the robust noise about it."""
+    found: list[tuple[Floats, Floats]] = []
     for period in (0, *periods):
         season = _season(x, period, ratio, robust=True)
         first = _apply(_level_median(_remove(x, season, ratio)), season, ratio)
@@ -104,21 +106,21 @@ def _candidates(x: Floats, periods: tuple[int, ...], ratio: bool) -> list[Floats
         calm = np.where(known, np.clip(x, first - CLIP * spread, first + CLIP * spread), x)
         season = _season(calm, period, ratio, robust=False)
         even = _remove(calm, season, ratio)
-        found += [_apply(_level_mean(even, decay), season, ratio) for decay in LEVEL_DECAYS]
+        found += [(_apply(_level_mean(even, decay), season, ratio), spread) for decay in LEVEL_DECAYS]
     return found
 
 
 def _best(
-    x: Floats, forecasts: list[Floats], period: int, noise_floor: float, relative_floor: float
+    x: Floats, forecasts: list[tuple[Floats, Floats]], period: int, noise_floor: float, relative_floor: float
 ) -> tuple[Floats, Floats]:
     """At each slot the forecast that was closest lately, the steadier one (it comes first) if they are near.
 
     With it comes the noise of that same forecast: what its rivals erred while it was still learning is not its own.
     """
-    cap = CLIP * _MAD_TO_SD * _rolling(np.abs(x - forecasts[0]), 0.5, NOISE_WINDOW, MIN_RESIDUALS)
+    cap = CLIP * _MAD_TO_SD * _rolling(np.abs(x - forecasts[0][0]), 0.5, NOISE_WINDOW, MIN_RESIDUALS)
     best, scale = np.full(x.shape, np.nan), np.full(x.shape, np.nan)
     least = np.full(x.shape, np.inf)
-    for forecast in forecasts:
+    for forecast, spread in forecasts:
         error, weight = _decayed(np.fmin(np.abs(x - forecast), cap), SELECTION_MEMORY)
         known = np.isfinite(forecast) & (weight >= MIN_RESIDUALS * 0.8)
         better = known & (error < least * CLEARLY_BETTER)
@@ -126,28 +128,29 @@ def _best(
             continue
         floor = np.fmax(noise_floor, relative_floor * np.abs(forecast))
         best = np.where(better, forecast, best)
-        scale = np.where(better, _noise(x - forecast, floor, period), scale)
+        scale = np.where(better, _noise(x - forecast, spread, floor, period), scale)
         least = np.where(better, error, least)
     return best, scale
 
 
-def _noise(residual: Floats, floor: Floats, period: int) -> Floats:
-    """Standard deviation of the next residual: root mean square of the earlier ones, outliers cut down."""
+def _noise(residual: Floats, usual: Floats, floor: Floats, period: int) -> Floats:
+    """Standard deviation of the next residual: root mean square of the earlier, cut down to some `usual` ones."""
     size = np.abs(residual)
-    usual = _MAD_TO_SD * _rolling(size, 0.5, NOISE_WINDOW, MIN_RESIDUALS)
     limit = NOISE_CLIP * np.fmax(usual, floor)
-    # Far beyond the limit it counts less and less: a gross error says nothing about the usual noise.
-    cut = np.fmin(size, limit) * np.fmin(1.0, GROSS * limit / np.maximum(size, 1e-12))
-    cut = np.where(np.isfinite(usual), cut, np.nan)
+    cut = np.where(np.isfinite(usual), np.fmin(size, limit), np.nan)
     square, weight = _decayed(cut**2, NOISE_MEMORY)
     square = _seasonal_share(cut**2, square, period)
-    spread = np.where(weight >= MIN_RESIDUALS * 0.8, np.sqrt(np.maximum(square, 0)) * (1 + SHORT / np.maximum(weight,1)), usual)
-    # A quiet series with now and then a value: the usual size of such values, seen at least three times.
+    spread = np.sqrt(np.maximum(square, 0)) * (1 + NOISE_DOUBT / np.maximum(weight, 1))
+    spread = np.where(weight >= MIN_RESIDUALS * 0.6, np.fmax(spread, floor), np.nan)
+    quiet = usual <= floor
+    return np.where(quiet, np.fmax(spread, _bursts(size, floor)), spread) if quiet.any() else spread
+
+
+def _bursts(size: Floats, floor: Floats) -> Floats:
+    """Noise of a quiet series with now and then a value: half the usual size of these, once seen three times."""
     out = size > 2 * floor
     starts = out & ~np.pad(out, ((0, 0), (1, 0)))[:, :-1]
-    bursts = _rolling(np.where(starts, size, np.nan), 0.5, BURST_WINDOW, 3) / 2
-    bursts = np.where(usual <= floor, bursts, np.nan)
-    return np.where(np.isfinite(usual), np.fmax(np.fmax(spread, floor), bursts), np.nan)
+    return _rolling(np.where(starts, size, np.nan), 0.5, BURST_WINDOW, 3) / 2
 
 
 def _heavier(residual: Floats, scale: Floats) -> Floats:
@@ -254,8 +257,9 @@ def _level_median(even: Floats) -> Floats:
 
 def _level_mean(even: Floats, decay: float) -> Floats:
     mean, _ = _decayed(even, decay)
-    recent = np.isfinite(_rolling(even, 0.5, LEVEL_MEMORY, 3))
-    return np.where(recent, mean, np.nan)
+    seen = np.cumsum(np.pad(np.isfinite(even), ((0, 0), (LEVEL_MEMORY, 0))), axis=1)
+    recent = _lag((seen[:, LEVEL_MEMORY:] - seen[:, :-LEVEL_MEMORY]).astype(float), 1)
+    return np.where(recent >= 3, mean, np.nan)
 
 
 def _decayed(x: Floats, decay: float) -> tuple[Floats, Floats]:

@@ -351,6 +351,7 @@ def _judge(grid: _Grid, value: Floats, found: _Found, *, reach: float) -> None:
     """Fill `found` for the rows of one grid; bounds lie `reach` scales from the expectation."""
     in_force = _kinds(grid.panel)
     seen = _before(np.isfinite(grid.panel))
+    seasons = np.arange(grid.panel.shape[1]) >= 3 * min(grid.periods, default=0)
     for number, kind in enumerate((_COUNT, _AMOUNT, _SIGNED)):
         picked = np.flatnonzero((in_force == number).any(axis=1))
         if not picked.size:
@@ -363,11 +364,7 @@ def _judge(grid: _Grid, value: Floats, found: _Found, *, reach: float) -> None:
             relative_floor=_RELATIVE_FLOOR,
             holiday=grid.holiday[picked],
         )
-        valid = (
-            (in_force[picked] == number)
-            & (seen[picked] >= max(WARM_UP, 3 * min(grid.periods, default=0)))
-            & np.isfinite(base.expected)
-        )
+        valid = (in_force[picked] == number) & (seen[picked] >= WARM_UP) & seasons & np.isfinite(base.expected)
         place = np.full(grid.panel.shape[0], -1)
         place[picked] = np.arange(picked.size)
         mine = place[grid.at] >= 0

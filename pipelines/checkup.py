@@ -73,9 +73,8 @@ def mapping_files(company: Company) -> list[MappingFile]:
 
 
 def _binding_problems(company: Company, connector: Connector, name: str, own: list[MappingFile]) -> list[str]:
-    from transforms.mapping import Mapping, bind_problems
-
     from connectors.base import ConnectorError
+    from transforms.mapping import Mapping, bind_problems
 
     try:
         columns = known_columns(company, connector, name)

@@ -145,7 +145,7 @@ WHERE a.date > n.as_of - INTERVAL 7 DAY AND a.date <= n.as_of
 def _failed_checks(con: duckdb.DuckDBPyConnection, out: Console) -> None:
     rows = con.execute(
         f"SELECT table_name, check_name, failed_rows, severity FROM ({_LATEST_CHECKS}) WHERE NOT passed "
-        "ORDER BY severity, failed_rows DESC, ALL"
+        "ORDER BY severity, failed_rows DESC, table_name, check_name"
     ).fetchall()
     if rows:
         table = Table("check that warns", "rows", box=None)

@@ -47,7 +47,7 @@ def run_night(company: Company, *, say: Say, sources: Sequence[str] | None = Non
     with locks.hold(company.home, "night", wait_seconds=0):
         instance = open_instance(company.home)
         bury_dead_runs(instance)
-        from pipelines.definitions import build_definitions
+        from pipelines.assemble import build_definitions
 
         defs = build_definitions(company)
         outcome = Outcome()

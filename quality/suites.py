@@ -177,8 +177,9 @@ def _reference_check(contract: Contract, reference: Reference) -> Check:
         f"{quoted(contract.name, reference.column)} IS NOT NULL"
         f" AND NOT EXISTS (SELECT 1 FROM {quoted_table(parent)} AS parent WHERE {match})",
         columns=tuple(pairs),
-        # Rows to be quarantined are gone by now (quality.integrity), so one that is left is a defect.
-        severity="warning" if reference.on_orphan == "warn" else "error",
+        # Orphans to be quarantined are gone by now (quality.integrity), and the model's keys hold by construction:
+        # one that is left is a defect. Only clean may hold orphans that the contract tolerates.
+        severity="warning" if contract.schema == "clean" and reference.on_orphan == "warn" else "error",
     )
 
 
@@ -204,6 +205,8 @@ def _rows_where(
     severity: Severity = "error",
 ) -> Check:
     """A check over whole rows; `columns` are the ones that show what is wrong."""
-    shown = dict.fromkeys((*columns, *contract.key))
-    kwargs = {"column_list": list(shown), "condition": condition}
+    shown = list(dict.fromkeys((*columns, *contract.key)))
+    if len(shown) == 1:  # Great Expectations wants two columns at least
+        shown += [c.name for c in contract.columns if c.name not in shown][:1]
+    kwargs = {"column_list": shown, "condition": condition}
     return _check(contract, name, description, "ExpectNoRowsWhere", kwargs, severity)

@@ -20,10 +20,15 @@ from sandbox.truth import Outcome, Truth
 SAMPLES = 15
 Kinds = Mapping[str, float]
 Spoil = Callable[[Any, int], str | None]
+#: Money to make dirty: minor units and the currency, under these names.
+Amount = dict[str, Any]
 
 _TITLES = ("Dr. {}", "Herr {}", "Frau {}", "Prof. Dr. {}", "Dipl.-Ing. {}", "Mr. {}")
-_MONTHS = "Januar Februar März April Mai Juni Juli August September Oktober November Dezember".split()
-_ENGLISH_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+_MONTHS = (
+    *("Januar", "Februar", "März", "April", "Mai", "Juni"),
+    *("Juli", "August", "September", "Oktober", "November", "Dezember"),
+)
+_ENGLISH_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _TRUE = ("ja", "Yes", "TRUE", "1", "wahr", "Y", "J")
 _FALSE = ("nein", "No", "FALSE", "0", "falsch", "N")
 
@@ -66,11 +71,6 @@ def _german_national(value: str, r: int) -> str | None:
     return (f"0{rest[:3]} {rest[3:]}", f"0{rest[:3]}/{rest[3:]}", f"(0{rest[:3]}) {rest[3:6]}-{rest[6:]}")[r % 3]
 
 
-def _grouped(minor: int, thousands: str, point: str) -> str:
-    whole = f"{minor // 100:,}".replace(",", thousands)
-    return f"{whole}{point}{minor % 100:02d}"
-
-
 def _iso_zone(moment: datetime, r: int) -> str:
     return moment.astimezone(_zone()).isoformat()
 
@@ -98,13 +98,26 @@ def _german_date(day: date, r: int) -> str:
 
 
 def _odd_dash(value: str, r: int) -> str:
-    return (value.replace("-", "–"), value.replace("-", " - "), value.replace("-", "—"))[r % 3]
+    return value.replace("-", "–—"[r % 2])
+
+
+def _grouped(amount: Amount, thousands: str, point: str) -> str:
+    whole = f"{amount['minor'] // 100:,}".replace(",", thousands)
+    return f"{whole}{point}{amount['minor'] % 100:02d}"
+
+
+def _with_symbol(amount: Amount, r: int) -> str:
+    symbol = {"EUR": "€", "CHF": "CHF", "GBP": "£"}[amount["currency"]]
+    number = _grouped(amount, ".", ",")
+    return f"{symbol} {number}" if r % 2 else f"{number} {amount['currency']}"
 
 
 KINDS: dict[str, Spoil] = {
-    "upper": lambda v, r: v.upper(),
+    # ß becomes SS, and no one can tell back.
+    "upper": lambda v, r: None if "ß" in v else v.upper(),
     "lower": lambda v, r: v.lower(),
     "space": _space,
+    "edge_space": lambda v, r: (f" {v}", f"{v}  ", f"{v}\t")[r % 3],
     "title": lambda v, r: _TITLES[r % len(_TITLES)].format(v),
     "mojibake": _mojibake,
     "last_first": _last_first,
@@ -115,7 +128,7 @@ KINDS: dict[str, Spoil] = {
     "money_german": lambda v, r: _grouped(v, ".", ","),
     "money_english": lambda v, r: _grouped(v, ",", "."),
     "money_swiss": lambda v, r: _grouped(v, "'", "."),
-    "money_symbol": lambda v, r: ("€ " + _grouped(v, ".", ","), _grouped(v, ".", ",") + " EUR")[r % 2],
+    "money_symbol": _with_symbol,
     "time_zone": _iso_zone,
     "time_german": _german_time,
     "time_english": _english_time,
@@ -124,7 +137,7 @@ KINDS: dict[str, Spoil] = {
     "no_scheme": lambda v, r: v.removeprefix("https://"),
     "sku_lower": lambda v, r: v.lower(),
     "sku_dash": _odd_dash,
-    "broken_mail": lambda v, r: v.replace("@", "@@"),
+    "broken_mail": lambda v, r: v.partition("@")[0],
     "impossible_date": lambda v, r: ("31.02.1980", "1975-13-01", "00.00.0000")[r % 3],
     "nothing": lambda v, r: ("n/a", "-", "NULL", "k.A.", "unbekannt")[r % 5],
     "nothing_mail": lambda v, r: ("test@test.com", "n/a")[r % 2],
@@ -161,7 +174,7 @@ class Dirt:
             column: The column to spoil.
             kinds: Kinds of dirt, each with its share of the rows.
             field: The contract's column that it is mapped to.
-            values: What the kinds work on, if not the text of the column: minor units, times, codes.
+            values: What the kinds work on, if not the text of the column: amounts, times, codes.
             clean: What cleaning must give, if not the text of the column.
         """
         random = rng(self.seed, f"dirt {self.source} {self.entity} {column}")
@@ -197,10 +210,17 @@ class Dirt:
         at = rows[hit]
         for i in hit[:SAMPLES]:
             row = int(rows[i])
-            self.truth.mended.append({
-                "source": self.source, "entity": self.entity, "source_id": frame[self.key][row], "column": field,
-                "kind": kind, "dirty": dirty[i], "clean": None if kind in EMPTYING else goal[row],
-            })  # fmt: skip
+            self.truth.mended.append(
+                {
+                    "source": self.source,
+                    "entity": self.entity,
+                    "source_id": frame[self.key][row],
+                    "column": field,
+                    "kind": kind,
+                    "dirty": dirty[i],
+                    "clean": None if kind in EMPTYING else goal[row],
+                }
+            )
         return text.scatter(at, [dirty[i] for i in hit])
 
     def plant(
@@ -237,27 +257,34 @@ class Dirt:
         self.truth.bad_rows(self.source, self.entity, keys, kind=kind, outcome=outcome, reason=reason)
         return pl.concat([frame, rows.select(frame.columns)])
 
-    def conflict(
-        self, frame: pl.DataFrame, changes: Mapping[str, str], *, among: int, ids: str = "98{:09d}"
-    ) -> pl.DataFrame:
-        """Add pairs of rows with one new id and different content."""
+    def conflict(self, frame: pl.DataFrame, changes: Mapping[str, str], *, among: int) -> pl.DataFrame:
+        """Add older versions of good rows before them: the same ids, other content, of which the later row counts."""
         random = rng(self.seed, f"conflict {self.source} {self.entity}")
-        count = max(1, round(0.0003 * among))
-        new = pl.Series(self.key, [ids.format(int(random.integers(1, 800)) * 1_000_000 + i) for i in range(count)])
-        first = frame[random.integers(0, among, count)].with_columns(new)
-        second = first.with_columns(pl.lit(value).alias(name) for name, value in changes.items())
+        # The first half only: the second is for rows that come twice.
+        chosen = random.choice(among // 2, max(1, round(0.0003 * among)), replace=False)
+        older = frame[chosen].with_columns(pl.lit(value).alias(name) for name, value in changes.items())
         self.truth.bad_rows(
-            self.source, self.entity, new.to_list(), kind="same id, different content", outcome="quarantine",
-            reason="duplicate_key", file_rows=2,
-        )  # fmt: skip
-        return pl.concat([frame, first.select(frame.columns), second.select(frame.columns)])
+            self.source,
+            self.entity,
+            older[self.key].to_list(),
+            kind="same id, different content",
+            outcome="quarantine",
+            reason="duplicate_key: later row kept",
+            file_rows=2,
+        )
+        return pl.concat([older, frame])
 
     def repeat(self, frame: pl.DataFrame, *, among: int) -> pl.DataFrame:
         """Add good rows a second time, unchanged."""
         random = rng(self.seed, f"repeat {self.source} {self.entity}")
-        rows = frame[random.choice(among, max(1, round(0.0003 * among)), replace=False)]
+        rows = frame[among - 1 - random.choice(among // 2, max(1, round(0.0003 * among)), replace=False)]
         self.truth.bad_rows(
-            self.source, self.entity, rows[self.key].to_list(), kind="same row twice", outcome="dropped",
-            reason="duplicate_row", file_rows=2,
-        )  # fmt: skip
+            self.source,
+            self.entity,
+            rows[self.key].to_list(),
+            kind="same row twice",
+            outcome="dropped",
+            reason="exact_duplicate",
+            file_rows=2,
+        )
         return pl.concat([frame, rows])

@@ -10,6 +10,8 @@ import io
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sandbox.files import mark_stale
+
 ORDERS = "exports/shop/orders"
 _NEXT_MONTH = "2026-11"
 
@@ -31,7 +33,7 @@ def add_month(company: Path, *, orders: int = 5) -> Change:
         FileNotFoundError: the folder has no shop exports.
     """
     folder = _folder(company)
-    last = sorted(folder.glob("orders_*.csv"))[-1]
+    last = max(folder.glob("orders_*.csv"))
     if last.name == f"orders_{_NEXT_MONTH}.csv":
         raise FileExistsError(f"{company} already has orders of {_NEXT_MONTH}; write the company anew to start over.")
     head, rows = _read(last)
@@ -41,26 +43,28 @@ def add_month(company: Path, *, orders: int = 5) -> Change:
     new_orders, new_lines = [], []
     for number, row in enumerate(good, start=1):
         new_id = f"52{number:011d}"
-        new_orders.append({**row, "Id": new_id, "Name": f"MV9{number:05d}", "Created at": f"2026-11-01 08:{number:02d}:00 +0100",
-                           "Cancelled at": "", "Delivered at": "", "Fulfillment Status": "unfulfilled"})  # fmt: skip
+        fresh = {"Id": new_id, "Name": f"MV9{number:05d}", "Created at": f"2026-11-01 08:{number:02d}:00 +0100"}
+        pending = {"Cancelled at": "", "Delivered at": "", "Fulfillment Status": "unfulfilled"}
+        new_orders.append({**row, **fresh, **pending})
         mine = [line for line in lines if line["Order ID"] == row["Id"]]
         new_lines += [
             {**line, "Order ID": new_id, "Line ID": f"93{number:05d}{place:06d}"} for place, line in enumerate(mine)
         ]
     _write(folder / f"orders_{_NEXT_MONTH}.csv", head, new_orders)
     _write(folder / f"order_lines_{_NEXT_MONTH}.csv", lines_head, new_lines)
-    return Change(file=f"{ORDERS}/orders_{_NEXT_MONTH}.csv", added=[row["Id"] for row in new_orders])
+    return _changed(company, Change(file=f"{ORDERS}/orders_{_NEXT_MONTH}.csv", added=[row["Id"] for row in new_orders]))
 
 
 def change_order(
     company: Path, *, month: str = "2026-10", column: str = "Shipping City", value: str = "Hamburg"
 ) -> Change:
-    """Set one column of the first order of a month's file; the file's other rows stay as they were."""
+    """Set one column of an order of a month's file that is there once; the file's other rows stay as they were."""
     path = _folder(company) / f"orders_{month}.csv"
     head, rows = _read(path)
-    rows[0][column] = value
+    row = next(r for r in rows if [other["Id"] for other in rows].count(r["Id"]) == 1)
+    row[column] = value
     _write(path, head, rows)
-    return Change(file=f"{ORDERS}/{path.name}", changed=[rows[0]["Id"]])
+    return _changed(company, Change(file=f"{ORDERS}/{path.name}", changed=[row["Id"]]))
 
 
 def remove_order(company: Path, *, month: str = "2026-10") -> Change:
@@ -69,7 +73,7 @@ def remove_order(company: Path, *, month: str = "2026-10") -> Change:
     head, rows = _read(path)
     victim = next(row["Id"] for row in reversed(rows) if row["Id"].startswith("51"))
     _write(path, head, [row for row in rows if row["Id"] != victim])
-    return Change(file=f"{ORDERS}/{path.name}", removed=[victim])
+    return _changed(company, Change(file=f"{ORDERS}/{path.name}", removed=[victim]))
 
 
 def mend_total(company: Path, *, month: str | None = None, total: str = "50.00") -> Change:
@@ -81,7 +85,7 @@ def mend_total(company: Path, *, month: str | None = None, total: str = "50.00")
         if broken is not None:
             broken["Total"] = total
             _write(path, head, rows)
-            return Change(file=f"{ORDERS}/{path.name}", changed=[broken["Id"]])
+            return _changed(company, Change(file=f"{ORDERS}/{path.name}", changed=[broken["Id"]]))
     raise FileNotFoundError(f"No orders file in {company} has an order without total.")
 
 
@@ -90,7 +94,7 @@ def add_column(company: Path, *, month: str = "2026-10", name: str = "Gift Wrap"
     path = _folder(company) / f"orders_{month}.csv"
     head, rows = _read(path)
     _write(path, [*head, name], [{**row, name: value} for row in rows])
-    return Change(file=f"{ORDERS}/{path.name}")
+    return _changed(company, Change(file=f"{ORDERS}/{path.name}"))
 
 
 def corrupt(company: Path, file: str = "exports/erp/bestellungen.xlsx") -> Change:
@@ -98,14 +102,20 @@ def corrupt(company: Path, file: str = "exports/erp/bestellungen.xlsx") -> Chang
     path = company / file
     content = path.read_bytes()
     path.write_bytes(b"\x00\xff\x00damaged\x00" + content[64:])
-    return Change(file=file)
+    return _changed(company, Change(file=file))
 
 
 def remove_source(company: Path, source: str = "meta_ads") -> Change:
     """Move a source's exports away, as if its delivery had failed; rename the folder back to undo it."""
     path = company / "exports" / source
     path.rename(path.with_name(f"{source}.away"))
-    return Change(file=f"exports/{source}")
+    return _changed(company, Change(file=f"exports/{source}"))
+
+
+def _changed(company: Path, change: Change) -> Change:
+    """Notes that the company is no longer as generated, so that writing it again restores it."""
+    mark_stale(company)
+    return change
 
 
 def _folder(company: Path) -> Path:

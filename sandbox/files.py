@@ -15,6 +15,8 @@ from pathlib import Path
 
 import polars as pl
 
+#: Says in a company folder what the sandbox wrote there.
+MARKER = ".sandbox.json"
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)
 
 
@@ -116,3 +118,8 @@ def empty(folder: Path) -> None:
     """Remove what an earlier generation left in a folder."""
     if folder.exists():
         shutil.rmtree(folder)
+
+
+def mark_stale(folder: Path) -> None:
+    """Note that the folder is the sandbox's and no longer, or not yet, what the sandbox would write."""
+    (folder / MARKER).write_text("{}\n", encoding="utf-8")

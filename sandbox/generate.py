@@ -21,7 +21,6 @@ from sandbox.trade import make_trade
 from sandbox.truth import Truth
 
 COMPANY = Path(__file__).parent / "company"
-MARKER = ".sandbox.json"
 
 EXPORTS: dict[str, Callable[[Out], None]] = {
     "shop": shop.write,
@@ -71,7 +70,7 @@ def write(folder: Path, *, seed: int = 7, scale: float = 1.0) -> bool:
         FileExistsError: the folder holds a company that the generator did not make.
     """
     wanted = asdict(Generation(_version(), seed, scale))
-    marker = folder / MARKER
+    marker = folder / files.MARKER
     if marker.exists() and json.loads(marker.read_text(encoding="utf-8")) == wanted:
         return False
     if not marker.exists() and (folder / "millpond.toml").exists():
@@ -79,11 +78,11 @@ def write(folder: Path, *, seed: int = 7, scale: float = 1.0) -> bool:
             f"{folder} holds a company of its own: it has a millpond.toml that the sandbox did not write. "
             "Choose another folder."
         )
-    marker.unlink(missing_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    # Until the marker vouches for a whole generation, it says that the folder is ours and to be written anew.
+    files.mark_stale(folder)
     for part in ("exports", "truth", "mappings"):
         files.empty(folder / part)
-    folder.mkdir(parents=True, exist_ok=True)
-    # The marker vouches for a whole generation, so it comes last; the configuration shows whose folder it is.
     truth = write_exports(folder / "exports", seed=seed, scale=scale)
     truth.write(folder / "truth")
     shutil.copytree(COMPANY, folder, dirs_exist_ok=True, copy_function=shutil.copyfile)

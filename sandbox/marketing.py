@@ -9,15 +9,25 @@ import polars as pl
 from sandbox.days import END, START, rng
 
 _GOOGLE = (
-    ("Suche Marke", "SEARCH"), ("Suche Küche", "SEARCH"), ("Suche Garten", "SEARCH"), ("Shopping DE", "SHOPPING"),
-    ("Shopping AT CH", "SHOPPING"), ("PMax Bestseller", "PERFORMANCE_MAX"), ("Display Remarketing", "DISPLAY"),
-    ("Advent 2024", "SEARCH"), ("Advent 2025", "SEARCH"), ("Frühling 2026", "SHOPPING"),
-)  # fmt: skip
+    ("Suche Marke", "SEARCH"),
+    ("Suche Küche", "SEARCH"),
+    ("Suche Garten", "SEARCH"),
+    ("Shopping DE", "SHOPPING"),
+    ("Shopping AT CH", "SHOPPING"),
+    ("PMax Bestseller", "PERFORMANCE_MAX"),
+    ("Display Remarketing", "DISPLAY"),
+    ("Advent 2024", "SEARCH"),
+    ("Advent 2025", "SEARCH"),
+    ("Frühling 2026", "SHOPPING"),
+)
 _META = (
-    ("Prospecting Wohnen", "OUTCOME_SALES"), ("Retargeting Warenkorb", "OUTCOME_SALES"),
-    ("Reels Garten", "OUTCOME_AWARENESS"), ("Lookalike Küche", "OUTCOME_SALES"), ("Newsletter Anmeldung", "OUTCOME_LEADS"),
+    ("Prospecting Wohnen", "OUTCOME_SALES"),
+    ("Retargeting Warenkorb", "OUTCOME_SALES"),
+    ("Reels Garten", "OUTCOME_AWARENESS"),
+    ("Lookalike Küche", "OUTCOME_SALES"),
+    ("Newsletter Anmeldung", "OUTCOME_LEADS"),
     ("Weihnachten 2025", "OUTCOME_SALES"),
-)  # fmt: skip
+)
 _SEASONS = {
     "Advent 2024": (date(2024, 11, 11), date(2024, 12, 22)),
     "Advent 2025": (date(2025, 11, 10), date(2025, 12, 21)),
@@ -30,13 +40,20 @@ def ad_campaigns(seed: int, platform: str) -> pl.DataFrame:
     """Campaigns of an ad platform: id, name, kind, daily budget in cents, first and last day, whether all year."""
     random = rng(seed, f"campaigns {platform}")
     names, start = (_GOOGLE, 17_400_000_001) if platform == "google_ads" else (_META, 120_210_000_000_007)
-    rows = []
+    rows: list[dict[str, object]] = []
     for number, (name, kind) in enumerate(names):
         first, last = _SEASONS.get(name, (START, END))
-        rows.append({
-            "campaign_id": str(start + number * 7_919), "name": name, "kind": kind,
-            "budget": int(random.integers(12, 60)) * 100, "first": first, "last": last, "always": name not in _SEASONS,
-        })  # fmt: skip
+        rows.append(
+            {
+                "campaign_id": str(start + number * 7_919),
+                "name": name,
+                "kind": kind,
+                "budget": int(random.integers(12, 60)) * 100,
+                "first": first,
+                "last": last,
+                "always": name not in _SEASONS,
+            }
+        )
     return pl.DataFrame(rows)
 
 
@@ -44,12 +61,17 @@ def mailings(seed: int) -> pl.DataFrame:
     """Newsletters, about every 18 days on a Thursday: id, title, subject, day, position of the day."""
     random = rng(seed, "mailings")
     subjects = ("Neu eingetroffen", "Nur dieses Wochenende", "Ideen für Küche & Tisch", "Ihr Garten wartet", "Danke!")
-    rows = []
+    rows: list[dict[str, object]] = []
     day = START + timedelta(6)
     while day <= END:
-        rows.append({
-            "campaign_id": f"{0x3F00 + len(rows) * 37:010x}", "title": f"Newsletter {day.isoformat()}",
-            "subject": subjects[len(rows) % len(subjects)], "date": day, "day": (day - START).days,
-        })  # fmt: skip
+        rows.append(
+            {
+                "campaign_id": f"{0x3F00 + len(rows) * 37:010x}",
+                "title": f"Newsletter {day.isoformat()}",
+                "subject": subjects[len(rows) % len(subjects)],
+                "date": day,
+                "day": (day - START).days,
+            }
+        )
         day += timedelta(14 if random.random() < 0.5 else 21)
     return pl.DataFrame(rows)

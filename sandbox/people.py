@@ -223,6 +223,6 @@ def _with_addresses(random: np.random.Generator, frame: pl.DataFrame, firms: pl.
             + ".privat"
             + pl.col("person_id").str.slice(1).str.strip_chars_start("0")
             + "@example.net"
-        )  # fmt: skip
+        )
         .drop("local", "domain", "repeat")
     )

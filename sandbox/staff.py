@@ -15,16 +15,22 @@ _TEAMS = {"Vertrieb": 8, "Kundenservice": 12, "Lager": 16, "Marketing": 4, "Verw
 def make_staff(seed: int) -> pl.DataFrame:
     """44 people: number, names, team, role, first day, whether still there."""
     random = rng(seed, "staff")
-    rows = []
+    rows: list[dict[str, object]] = []
     for team, size in _TEAMS.items():
         for place in range(size):
             given = words.GIVEN["DE"][int(random.integers(len(words.GIVEN["DE"])))]
             family = words.FAMILY["DE"][int(random.integers(len(words.FAMILY["DE"])))]
             number = len(rows) + 1
-            rows.append({
-                "number": number, "given": given, "family": family, "team": team,
-                "email": f"{fold(given)[0]}.{fold(family)}{number}@{DOMAIN}",
-                "role": "Teamleitung" if place == 0 else "Fachkraft",
-                "hired_days_ago": int(random.integers(200, 4000)), "is_active": bool(place < size - 1 or size < 5),
-            })  # fmt: skip
+            rows.append(
+                {
+                    "number": number,
+                    "given": given,
+                    "family": family,
+                    "team": team,
+                    "email": f"{fold(given)[0]}.{fold(family)}{number}@{DOMAIN}",
+                    "role": "Teamleitung" if place == 0 else "Fachkraft",
+                    "hired_days_ago": int(random.integers(200, 4000)),
+                    "is_active": bool(place < size - 1 or size < 5),
+                }
+            )
     return pl.DataFrame(rows)

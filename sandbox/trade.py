@@ -79,22 +79,24 @@ def make_products(seed: int, count: int = PRODUCTS) -> pl.DataFrame:
         colour, colour_name = words.COLOURS[int(random.integers(len(words.COLOURS)))]
         raw = np.exp(random.uniform(np.log(low), np.log(high)))
         price = int(round(raw / 100) * 100 + (90 if raw < 5000 else 0)) or 490
-        rows.append({
-            "product_id": str(7_000_000_000_000 + number * 32_768),
-            "sku": f"{code}-{number + 1:04d}-{colour}",
-            "name": f"{noun} {words.STYLES[int(random.integers(len(words.STYLES)))]} {colour_name}",
-            "category": category,
-            "brand": words.BRANDS[int(random.integers(len(words.BRANDS)))],
-            "EUR": price,
-            "CHF": round(price * 1.08 / 10) * 10,
-            "GBP": round(price * 0.88 / 10) * 10,
-            "cost": round(price * float(random.uniform(0.35, 0.6))),
-            "barcode": _ean(400_000_000_000 + number * 137),
-            "grams": int(random.integers(1, 90)) * 50,
-            "popularity": float(1 / (1 + random.integers(0, PRODUCTS)) ** 0.7),
-            "created": int(random.integers(-900, 300)),
-            "is_active": bool(random.random() < 0.95),
-        })  # fmt: skip
+        rows.append(
+            {
+                "product_id": str(7_000_000_000_000 + number * 32_768),
+                "sku": f"{code}-{number + 1:04d}-{colour}",
+                "name": f"{noun} {words.STYLES[int(random.integers(len(words.STYLES)))]} {colour_name}",
+                "category": category,
+                "brand": words.BRANDS[int(random.integers(len(words.BRANDS)))],
+                "EUR": price,
+                "CHF": round(price * 1.08 / 10) * 10,
+                "GBP": round(price * 0.88 / 10) * 10,
+                "cost": round(price * float(random.uniform(0.35, 0.6))),
+                "barcode": _ean(400_000_000_000 + number * 137),
+                "grams": int(random.integers(1, 90)) * 50,
+                "popularity": float(1 / (1 + random.integers(0, PRODUCTS)) ** 0.7),
+                "created": int(random.integers(-900, 300)),
+                "is_active": bool(random.random() < 0.95),
+            }
+        )
     return pl.DataFrame(rows)
 
 
@@ -129,9 +131,7 @@ def _buyers(seed: int, scale: float, day_of: Ints, country: Ints) -> tuple[Ints,
     shares = np.array(words.COUNTRY_SHARE)
     early_home = np.concatenate([np.arange(6), random.choice(6, earlier - 6, p=shares)])
     home = np.concatenate([early_home, country[is_first], random.choice(6, leads, p=shares)])
-    joined = np.concatenate([
-        -random.integers(1, 700, earlier), day_of[is_first], random.integers(0, DAYS, leads)
-    ])  # fmt: skip
+    joined = np.concatenate([-random.integers(1, 700, earlier), day_of[is_first], random.integers(0, DAYS, leads)])
     weight = np.minimum(random.pareto(1.5, len(home)) + 0.15, 40.0)
     left = joined + 60 + random.exponential(420, len(home)).astype(np.int64)
     weight[len(home) - leads :] = 0.0
@@ -204,10 +204,17 @@ def _lines(seed: int, orders: pl.DataFrame, products: pl.DataFrame) -> tuple[pl.
     price = np.where(orders["day"].to_numpy()[owner] >= 334, (price * 104 + 50) // 100, price)
     gross = quantity * price
     discount = gross * orders["discount_pct"].to_numpy()[owner] // 100
-    lines = pl.DataFrame({
-        "order": owner, "position": np.arange(len(owner)) - start[owner] + 1, "product": product,
-        "quantity": quantity, "unit_price": price, "discount": discount, "total": gross - discount,
-    }).with_columns(line_id=(9_200_000_000_000 + pl.int_range(pl.len(), dtype=pl.Int64) * 512).cast(pl.String))  # fmt: skip
+    lines = pl.DataFrame(
+        {
+            "order": owner,
+            "position": np.arange(len(owner)) - start[owner] + 1,
+            "product": product,
+            "quantity": quantity,
+            "unit_price": price,
+            "discount": discount,
+            "total": gross - discount,
+        }
+    ).with_columns(line_id=(9_200_000_000_000 + pl.int_range(pl.len(), dtype=pl.Int64) * 512).cast(pl.String))
     return lines, _with_sums(orders, np.add.reduceat(gross, start), np.add.reduceat(discount, start))
 
 
@@ -247,11 +254,16 @@ def _charges(seed: int, orders: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFram
     by_time = np.lexsort((order, at))
     order, at, status = order[by_time], at[by_time], status[by_time]
     total = orders["total"].to_numpy()[order]
-    charges = pl.DataFrame({
-        "order": order, "at": at, "status": pl.Series(status), "amount": total,
-        "fee": np.where(status == "succeeded", total * 14 // 1000 + 25, 0),
-        "method": pl.Series(method[order].tolist(), dtype=pl.String),
-    }).with_columns(charge_id=_token("ch", pl.int_range(pl.len(), dtype=pl.UInt64, eager=False)))  # fmt: skip
+    charges = pl.DataFrame(
+        {
+            "order": order,
+            "at": at,
+            "status": pl.Series(status),
+            "amount": total,
+            "fee": np.where(status == "succeeded", total * 14 // 1000 + 25, 0),
+            "method": pl.Series(method[order].tolist(), dtype=pl.String),
+        }
+    ).with_columns(charge_id=_token("ch", pl.int_range(pl.len(), dtype=pl.UInt64, eager=False)))
     cancelled = np.where(gives_up, ordered + random.integers(3_600, 90_000, count), -1)
     cancelled = np.where(cancelled >= NOW, -1, cancelled)
     return charges, orders.with_columns(paid=pl.Series(paid), cancelled=pl.Series(cancelled))
@@ -307,10 +319,16 @@ def _refunds(seed: int, orders: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFram
         ["requested_by_customer", "damaged", "late", "duplicate"], len(order), p=[0.6, 0.2, 0.15, 0.05]
     )
     by_time = np.lexsort((order, at))
-    refunds = pl.DataFrame({
-        "order": order, "at": at, "amount": total * share // 100, "is_full": share == 100, "reason": reasons,
-        "is_credit": random.random(len(order)) < 0.18,
-    })[by_time].with_columns(refund_id=_token("re", pl.int_range(pl.len(), dtype=pl.UInt64)))  # fmt: skip
+    refunds = pl.DataFrame(
+        {
+            "order": order,
+            "at": at,
+            "amount": total * share // 100,
+            "is_full": share == 100,
+            "reason": reasons,
+            "is_credit": random.random(len(order)) < 0.18,
+        }
+    )[by_time].with_columns(refund_id=_token("re", pl.int_range(pl.len(), dtype=pl.UInt64)))
     return refunds, orders.with_columns(status=_status(orders, refunds), refunded=_refunded(orders, refunds))
 
 

@@ -1,4 +1,4 @@
-"""What is really so: who is who, which rows are bad, what a mended value must be, which days are odd, what sums to what.
+"""What is really so: who is who, which rows are bad, what mended values must be, which days are odd, what sums up.
 
 Collected while the exports are made, written beside them for tests and benchmarks. The product never reads it.
 """
@@ -36,7 +36,7 @@ _MENDED_SCHEMA = {
     "dirty": pl.String,
     "clean": pl.String,
 }
-_TOTAL_SCHEMA = {
+_TOTAL_SCHEMA: dict[str, type[pl.DataType]] = {
     "measure": pl.String,
     "entity": pl.String,
     "source": pl.String,
@@ -92,9 +92,18 @@ class Truth:
     def bad_line(self, source: str, entity: str, file: str, line: int, kind: str) -> None:
         """Says that a line of a file cannot be read; `file` is relative to the source's folder."""
         self.bad.append(
-            {"source": source, "entity": entity, "source_id": None, "file": file, "line": line, "kind": kind,
-             "outcome": "rejected_line", "reason": "ragged", "file_rows": 1}
-        )  # fmt: skip
+            {
+                "source": source,
+                "entity": entity,
+                "source_id": None,
+                "file": file,
+                "line": line,
+                "kind": kind,
+                "outcome": "rejected_line",
+                "reason": "ragged",
+                "file_rows": 1,
+            }
+        )
 
     def rows(self, source: str, entity: str, count: int) -> None:
         """Says how many rows of a source the clean entity must have."""
@@ -112,7 +121,7 @@ class Truth:
     def _total(self, columns: dict[str, object]) -> None:
         frame = pl.DataFrame(columns)
         missing = [pl.lit(None, dtype=t).alias(n) for n, t in _TOTAL_SCHEMA.items() if n not in frame.columns]
-        self.totals.append(frame.with_columns(missing).select(list(_TOTAL_SCHEMA)).cast(_TOTAL_SCHEMA))
+        self.totals.append(frame.with_columns(missing).select(list(_TOTAL_SCHEMA)).cast(pl.Schema(_TOTAL_SCHEMA)))
 
     def frames(self) -> dict[str, pl.DataFrame]:
         """The truths as tables by name."""
@@ -133,18 +142,20 @@ class Truth:
 
 def anomalies() -> pl.DataFrame:
     """One row per event and metric it shows in; the metric that was meddled with is the primary one."""
-    return pl.DataFrame([
-        {
-            "event": f"{event.name} {event.first}",
-            "metric": metric,
-            "dimension": event.dimension,
-            "member": event.member,
-            "first_day": event.first,
-            "last_day": event.last,
-            "direction": direction,
-            "factor": event.factor,
-            "is_primary": position == 0,
-        }
-        for event in PLAN
-        for position, (metric, direction) in enumerate(event.effects)
-    ])  # fmt: skip
+    return pl.DataFrame(
+        [
+            {
+                "event": f"{event.name} {event.first}",
+                "metric": metric,
+                "dimension": event.dimension,
+                "member": event.member,
+                "first_day": event.first,
+                "last_day": event.last,
+                "direction": direction,
+                "factor": event.factor,
+                "is_primary": position == 0,
+            }
+            for event in PLAN
+            for position, (metric, direction) in enumerate(event.effects)
+        ]
+    )

@@ -5,6 +5,11 @@ Lists only; how they are drawn belongs in the modules that use them. Every perso
 
 from __future__ import annotations
 
+
+def _listed(text: str) -> list[str]:
+    return text.split()
+
+
 COUNTRIES = ("DE", "AT", "CH", "FR", "NL", "GB")
 COUNTRY_SHARE = (0.64, 0.11, 0.09, 0.06, 0.06, 0.04)
 CURRENCY = {"DE": "EUR", "AT": "EUR", "CH": "CHF", "FR": "EUR", "NL": "EUR", "GB": "GBP"}
@@ -27,7 +32,7 @@ COUNTRY_ENGLISH = {
     "GB": "United Kingdom",
 }
 COUNTRY_HABITS = {
-    "DE": ("Deutschland", "Germany", "GERMANY", "Allemagne", "DEU", "de", "BRD"),
+    "DE": ("Deutschland", "Germany", "GERMANY", "Allemagne", "DEU", "de"),
     "AT": ("Österreich", "Austria", "Autriche", "AUT", "at"),
     "CH": ("Schweiz", "Switzerland", "Suisse", "CHE", "ch"),
     "FR": ("Frankreich", "France", "FRANCE", "FRA", "fr"),
@@ -35,55 +40,55 @@ COUNTRY_HABITS = {
     "GB": ("Vereinigtes Königreich", "United Kingdom", "UK", "Great Britain", "GBR"),
 }
 
-_GIVEN_DE = (
+_GIVEN_DE = _listed(
     "Anna Lena Marie Sophie Katharina Julia Laura Sabine Petra Monika Ursula Gisela Birgit Claudia Susanne Heike "
     "Andrea Martina Stefanie Nicole Christina Jana Franziska Johanna Clara Emma Hannah Mia Greta Frieda Käthe Bärbel "
     "Jürgen Günter Björn Jörg Thomas Michael Andreas Stefan Christian Markus Matthias Daniel Sebastian Tobias Florian "
     "Alexander Philipp Lukas Jonas Felix Maximilian Paul Leon Finn Karl Heinz Werner Wolfgang Klaus Dieter Uwe Ralf "
     "Sönke Götz Henning Kai Ulrich Rüdiger"
-).split()
-_FAMILY_DE = (
+)
+_FAMILY_DE = _listed(
     "Müller Schmidt Schneider Fischer Weber Meyer Wagner Becker Schulz Hoffmann Schäfer Koch Bauer Richter Klein Wolf "
     "Schröder Neumann Schwarz Zimmermann Braun Krüger Hofmann Hartmann Lange Schmitt Werner Krause Lehmann Köhler "
     "Maier König Mayer Huber Kaiser Fuchs Peters Lang Scholz Möller Weiß Jung Hahn Schubert Vogel Friedrich Keller "
     "Günther Frank Berger Winkler Roth Beck Lorenz Baumann Franke Albrecht Schuster Simon Ludwig Böhm Winter Kraus "
     "Martin Schumacher Krämer Vogt Stein Jäger Otto Sommer Groß Seidel Heinrich Brandt Haas Schreiber Graf Dietrich "
-    "Ziegler Kuhn Kühn Pohl Engel Horn Busch Bergmann Voigt Sauer Arnold Pfeiffer Thiele Nowak Yılmaz Kaya Öztürk"
-).split()
+    "Ziegler Kuhn Kühn Pohl Engel Horn Busch Bergmann Voigt Sauer Arnold Pfeiffer Thiele Nowak Yilmaz Kaya Öztürk"
+)
 GIVEN = {
     "DE": _GIVEN_DE,
     "AT": [*_GIVEN_DE, "Resi", "Franz", "Josef", "Leopold", "Gerlinde", "Walpurga", "Alois", "Hermine"],
     "CH": [*_GIVEN_DE, "Urs", "Reto", "Beat", "Regula", "Ueli", "Luca", "Noé", "Céline", "Chiara", "Ruedi"],
-    "FR": (
+    "FR": _listed(
         "Marie Camille Léa Manon Chloé Élodie Hélène Françoise Aurélie Sandrine Nathalie Isabelle Émilie Zoé Inès "
         "Jean Pierre Michel Philippe François Jérôme Frédéric Sébastien Rémi Théo Hugo Louis Gaël Loïc Étienne Benoît"
-    ).split(),
-    "NL": (
+    ),
+    "NL": _listed(
         "Sanne Lotte Femke Anouk Maaike Marieke Roos Fleur Noor Eva Tess Saskia Daan Sem Bram Jeroen Pieter Maarten "
         "Joost Sjoerd Wouter Ruben Thijs Koen Bas Niels Willem Hendrik Zoë Chloë"
-    ).split(),
-    "GB": (
+    ),
+    "GB": _listed(
         "Olivia Amelia Isla Ava Emily Grace Sophie Charlotte Alice Lucy Harriet Margaret Oliver George Harry Jack "
         "Charlie Thomas James William Edward Henry Arthur Alfie Callum Rory Siân Fergus Niamh Gareth"
-    ).split(),
+    ),
 }
 FAMILY = {
     "DE": _FAMILY_DE,
     "AT": [*_FAMILY_DE, "Gruber", "Pichler", "Steiner", "Moser", "Hofer", "Leitner", "Eder", "Brunner", "Wögerer"],
     "CH": [*_FAMILY_DE[:50], "Meier", "Frei", "Gerber", "Zürcher", "Brunner", "Bühler", "Lüthi", "Favre", "Rüegg"],
-    "FR": (
+    "FR": _listed(
         "Martin Bernard Dubois Thomas Robert Richard Petit Durand Leroy Moreau Simon Laurent Lefèvre Michel Garcia "
         "David Bertrand Roux Vincent Fournier Morel Girard André Mercier Dupont Lambert Bonnet François Faure Mathieu "
         "Gauthier Perrin Chevalier Clément Noël Dufour Brun Blanchard Guérin Müller Bélanger Château"
-    ).split(),
-    "NL": (
+    ),
+    "NL": _listed(
         "Jansen Bakker Visser Smit Meijer Mulder Bos Vos Peters Hendriks Dekker Dijkstra Smits Koster Prins Huisman "
         "Postma Kuiper Veenstra Kramer Scholten Willems Hoekstra Maas Verhoeven Koning Blom Schouten Wolters Geerts"
-    ).split(),
-    "GB": (
+    ),
+    "GB": _listed(
         "Smith Jones Taylor Brown Williams Wilson Johnson Davies Robinson Wright Thompson Evans Walker White Roberts "
         "Green Hall Wood Jackson Clarke Harrison Cooper Morgan Hughes Ward Turner Carter Phillips Mitchell Campbell"
-    ).split(),
+    ),
 }
 NICKNAMES = {
     "Thomas": "Tom",
@@ -164,21 +169,21 @@ CITIES = {
 }
 GB_AREA = {"London": "SW", "Manchester": "M", "Bristol": "BS", "Edinburgh": "EH"}
 STREETS = {
-    "DE": (
+    "DE": _listed(
         "Hauptstraße Schulstraße Gartenweg Bahnhofstraße Dorfstraße Bergstraße Lindenallee Birkenweg Goethestraße "
         "Schillerplatz Mühlenweg Kirchgasse Ringstraße Waldweg Rosenweg Am-Anger Königsallee Jägerstraße"
-    ).split(),
+    ),
     "FR": ("Rue de la Paix", "Rue Victor Hugo", "Avenue Foch", "Rue du Château", "Place de l'Église", "Rue Pasteur"),
     "NL": ("Dorpsstraat", "Kerkstraat", "Molenweg", "Stationsweg", "Prinsengracht", "Julianalaan"),
     "GB": ("High Street", "Station Road", "Church Lane", "Victoria Road", "Mill Lane", "Queens Road"),
 }
 STREETS["AT"] = STREETS["CH"] = STREETS["DE"]
 
-COMPANY_FIRST = (
+COMPANY_FIRST = _listed(
     "Nordlicht Alpenblick Hansa Rheingold Silberwald Lindenhof Goldammer Sonnenberg Seeblick Kranich Eichgrund "
-    "Wiesental Falkenstein Rosenau Brückner Ostwind Mühlental Kornfeld Bärenfels Steinbach Ahornhof Grünwald Kupferberg "
-    "Talblick Meerstern Moosbach Hochrain Birkenau Schönfeld Ährenkranz"
-).split()
+    "Wiesental Falkenstein Rosenau Brückner Ostwind Mühlental Kornfeld Bärenfels Steinbach Ahornhof Grünwald "
+    "Kupferberg Talblick Meerstern Moosbach Hochrain Birkenau Schönfeld Ährenkranz"
+)
 COMPANY_TRADE = (
     ("Gastronomie", "Gastgewerbe"),
     ("Hotels", "Gastgewerbe"),
@@ -216,7 +221,7 @@ GOODS = {
     "Büro": ("BUE", "Schreibtischlampe Ordner Bürostuhl Regal Notizbuch Papierkorb", 390, 39990),
     "Genuss": ("GEN", "Kaffee Tee Honig Schokolade Marmelade Olivenöl", 450, 3990),
 }
-STYLES = "Alma Björk Calma Dünen Edda Fjord Gösta Halm Isar Juno Käte Lio Malmö Nora Öland".split()
+STYLES = _listed("Alma Björk Calma Dünen Edda Fjord Gösta Halm Isar Juno Käte Lio Malmö Nora Öland")
 COLOURS = (("BL", "blau"), ("GR", "grün"), ("WS", "weiß"), ("SW", "schwarz"), ("NA", "natur"))
 BRANDS = ("Mühlbach", "Haus & Hof", "Nordform", "Grünzeug", "Tischkultur")
 SUPPLIERS = (

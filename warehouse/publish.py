@@ -109,6 +109,7 @@ def _copy(con: duckdb.DuckDBPyConnection, target: Path) -> dict[str, int]:
     con.execute(f"ATTACH {literal(str(target))} AS published")
     counts: dict[str, int] = {}
     try:
+        con.begin()
         for schema in SCHEMAS:
             con.execute(f"CREATE SCHEMA published.{quoted(schema)}")
         for schema, name, comment in tables:
@@ -116,6 +117,7 @@ def _copy(con: duckdb.DuckDBPyConnection, target: Path) -> dict[str, int]:
                 continue
             counts[f"{schema}.{name}"] = _copy_table(con, schema, name, comment)
         con.execute(_FRESHNESS_VIEW)
+        con.commit()
         con.execute("CHECKPOINT published")
     finally:
         con.execute("DETACH published")

@@ -115,6 +115,8 @@ def exists(con: duckdb.DuckDBPyConnection, schema: str, table: str) -> bool:
 
 def create_table(con: duckdb.DuckDBPyConnection, contract: Contract) -> None:
     """Create a contract's table if it is absent, with comments."""
+    if exists(con, contract.schema, contract.name):
+        return
     columns = ", ".join(f"{quoted(c.name)} {c.duckdb_type}" for c in contract.columns)
     con.execute(f"CREATE TABLE IF NOT EXISTS {quoted(contract.schema)}.{quoted(contract.name)} ({columns})")
     comment(con, contract)

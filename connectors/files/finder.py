@@ -89,7 +89,10 @@ def find(source: Source, options: FilesOptions) -> Found:
     if folder is not None and not folder.is_dir():
         return Found(tables={name: [] for name in options.tables}, options=dict(options.tables), unmatched=[],
                      folder_missing=folder)  # fmt: skip
-    files = sorted(_files(base, folder, options), key=lambda found: found.name)
+    left_out = [_pattern(base, glob) for glob in options.ignore]
+    files = sorted(
+        (file for file in _files(base, folder, options) if not _matches(file, left_out)), key=lambda found: found.name
+    )
     if not options.tables:
         return _by_name(files, options)
     patterns = {name: [_pattern(base, glob) for glob in table.files] for name, table in options.tables.items()}

@@ -14,6 +14,11 @@ from connectors.base import Source
 Mode = Literal["increment", "snapshot"]
 
 
+def one_or_many(value: Any) -> Any:
+    """A single pattern stands for a list of one."""
+    return [value] if isinstance(value, str) else value
+
+
 class TableOptions(BaseModel):
     """`[sources.<name>.tables.<table>]`: which files make the table, and how to read them."""
 
@@ -32,7 +37,7 @@ class TableOptions(BaseModel):
     @field_validator("files", mode="before")
     @classmethod
     def _one_or_many(cls, value: Any) -> Any:
-        return [value] if isinstance(value, str) else value
+        return one_or_many(value)
 
     @field_validator("encoding")
     @classmethod
@@ -59,7 +64,13 @@ class FilesOptions(BaseModel):
 
     path: str | None = None
     mode: Mode = "increment"
+    ignore: list[str] = Field(default_factory=list)
     tables: dict[str, TableOptions] = Field(default_factory=dict)
+
+    @field_validator("ignore", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        return one_or_many(value)
 
     @field_validator("tables")
     @classmethod

@@ -12,7 +12,7 @@ from pipelines.assets.clean import results_of, table_check_specs
 from pipelines.assets.metadata import column_lineage, key_of, table_schema
 from pipelines.night import begin, building
 from pipelines.refresh.checks import check_tables
-from pipelines.refresh.model import Built, build_tables, lineage_of, upstream_of
+from pipelines.refresh.model import Built, build_tables, lineage_of, order_of, upstream_of
 from quality.results import CheckResult
 from warehouse.company import Company
 from warehouse.contracts import Contract
@@ -21,6 +21,7 @@ from warehouse.contracts import Contract
 def model_assets(*, company: Company, schema: str, contracts: Sequence[Contract]) -> dg.AssetsDefinition:
     """The tables of one schema (identity, core or mart)."""
     specs = [_spec(company, contract) for contract in contracts]
+    order = order_of(company)
 
     @dg.multi_asset(
         name=f"build_{schema}",
@@ -36,7 +37,7 @@ def model_assets(*, company: Company, schema: str, contracts: Sequence[Contract]
         with building(company) as con:
             built = build_tables(con, night, [c.table for c in chosen])
             results = check_tables(con, night, chosen)
-        for contract in chosen:
+        for contract in sorted(chosen, key=lambda c: order.index(c.table)):
             yield _materialized(company, contract, built[contract.table], results)
 
     return model

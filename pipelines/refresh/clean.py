@@ -50,7 +50,8 @@ def clean_entities(
 
     found: dict[str, Cleaned] = {}
     for contract in entities().values():
-        ensure_tables(con, contract)
+        if not store.exists(con, "quarantine", contract.name):
+            ensure_tables(con, contract)
     for done, contract in enumerate(contracts):
         progress("clean", done, len(contracts))
         own = [m for m in mappings if m.entity == contract.name]
@@ -137,7 +138,7 @@ def _clean_source(
         raw_rows=report.read,
         clean_rows=report.accepted,
         quarantined_rows=report.quarantined,
-        superseded_rows=report.superseded,
+        superseded_rows=report.superseded + report.duplicates,
     )
     reconciliation.record_reconciliation(con, [counts], night.run_id, night.now)
     meta.remember(con, _object(contract, mapping.source), fingerprint=fingerprint, version=None, at=night.now)
@@ -230,7 +231,7 @@ def issue_summary(con: duckdb.DuckDBPyConnection, entity: str) -> list[Mapping[s
     """The most frequent cleaning issues of an entity."""
     rows = con.execute(
         "SELECT source, column_name, kind, reason, row_count FROM meta.cleaning_issue "
-        "WHERE entity = ? ORDER BY row_count DESC, ALL LIMIT 20",
+        "WHERE entity = ? ORDER BY row_count DESC, source, column_name, reason LIMIT 20",
         [entity],
     ).fetchall()
     return [dict(zip(("source", "column", "kind", "reason", "rows"), r, strict=True)) for r in rows]

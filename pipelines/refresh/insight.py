@@ -51,7 +51,8 @@ def recent(con: duckdb.DuckDBPyConnection) -> list[dict[str, object]]:
     """Anomalies of the last seven days, the newest and clearest first."""
     rows = con.execute(
         "SELECT a.date, a.metric, a.sentence FROM insight.anomaly AS a CROSS JOIN meta.night AS n "
-        "WHERE a.date > n.as_of - INTERVAL 7 DAY AND a.date <= n.as_of ORDER BY a.date DESC, a.score DESC, ALL LIMIT 50"
+        "WHERE a.date > n.as_of - INTERVAL 7 DAY AND a.date <= n.as_of "
+        "ORDER BY a.date DESC, a.score DESC, a.sentence LIMIT 50"
     ).fetchall()
     return [dict(zip(("date", "metric", "sentence"), row, strict=True)) for row in rows]
 

@@ -45,12 +45,8 @@ def note_sources(con: duckdb.DuckDBPyConnection, night: Night) -> None:
     meta.replace_rows(con, "finding", [f for name in company.config.sources for f in _findings(company, name)])
     _note_loads(con, company)
     con.execute(_REJECTED_LINE)
-    con.begin()
-    for table in ("meta.drift", "meta.source_file", "quarantine.rejected_line"):
-        con.execute(f"DELETE FROM {table}")
     for name in company.config.sources:
         _copy_file_notes(con, company, name)
-    con.commit()
 
 
 def freshness(company: Company, night: Night) -> list[Freshness]:
@@ -109,22 +105,23 @@ def _raw_rows(con: duckdb.DuckDBPyConnection, company: Company, name: str) -> in
         return row[0] if row else 0
 
 
-#: Bookkeeping of file sources, as `connectors/files` keeps it in the raw file, and where it goes.
+#: Bookkeeping of file sources as `connectors/files` keeps it in the raw file, where it goes, and which columns.
 _FILE_NOTES = {
-    "_drift": "INSERT INTO meta.drift "
-    "SELECT ?, table_name, column_name, change, detail, file, first_seen_at FROM {table}",
-    "_file": "INSERT INTO meta.source_file "
-    "SELECT ?, path, table_name, status, rows, rejected_lines, reason, loaded_at FROM {table}",
-    "_rejected_line": "INSERT INTO quarantine.rejected_line "
-    "SELECT ?, table_name, file, line, text, reason FROM {table}",
+    "_drift": ("meta.drift", "table_name, column_name, change, detail, file, first_seen_at"),
+    "_file": ("meta.source_file", "path, table_name, status, rows, rejected_lines, reason, loaded_at"),
+    "_rejected_line": ("quarantine.rejected_line", "table_name, file, line, text, reason"),
 }
 
 
 def _copy_file_notes(con: duckdb.DuckDBPyConnection, company: Company, name: str) -> None:
+    known = list(company.config.sources)
+    for target, _ in _FILE_NOTES.values():
+        con.execute(f"DELETE FROM {target} WHERE source = ? OR NOT list_contains(?, source)", [name, known])
     if not company.home.raw_file(name).exists():
         return
     with store.attached_raw(con, company.home, name) as catalog:
         held = store.raw_columns(con, catalog)
-        for table, statement in _FILE_NOTES.items():
+        for table, (target, columns) in _FILE_NOTES.items():
             if table in held:
-                con.execute(statement.format(table=f"{quoted(catalog)}.raw.{quoted(table)}"), [name])
+                origin = f"{quoted(catalog)}.raw.{quoted(table)}"
+                con.execute(f"INSERT INTO {target} SELECT ?, {columns} FROM {origin}", [name])

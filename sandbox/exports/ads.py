@@ -34,18 +34,27 @@ def _daily(out: Out, campaigns: pl.DataFrame) -> pl.DataFrame:
     """One row per ad and day while its campaign runs; money in cents."""
     random = out.random("daily")
     days = pl.DataFrame({"position": np.arange(DAYS)}).with_columns(
-        day=pl.lit(START) + pl.duration(days="position"), busy=pl.Series(demand() ** 0.5),
+        day=pl.lit(START) + pl.duration(days="position"),
+        busy=pl.Series(demand() ** 0.5),
         meddled=pl.Series(effect("ad_spend", out.source)),
-    )  # fmt: skip
+    )
     ads = campaigns.join(pl.DataFrame({"number": np.arange(_ADS)}), how="cross", maintain_order="left_right")
     rows = days.join(ads, how="cross", maintain_order="left_right").filter(pl.col("day").is_between("first", "last"))
     count = rows.height
     rows = rows.with_columns(
-        spend=(pl.col("budget") / _ADS * pl.col("busy") * pl.Series(random.normal(1, 0.09, count)).clip(0.3) * pl.col("meddled"))
-        .round().cast(pl.Int64),
-        cpc=pl.Series(random.uniform(28, 60, count)), ctr=pl.Series(random.uniform(0.012, 0.05, count)),
+        spend=(
+            pl.col("budget")
+            / _ADS
+            * pl.col("busy")
+            * pl.Series(random.normal(1, 0.09, count)).clip(0.3)
+            * pl.col("meddled")
+        )
+        .round()
+        .cast(pl.Int64),
+        cpc=pl.Series(random.uniform(28, 60, count)),
+        ctr=pl.Series(random.uniform(0.012, 0.05, count)),
         rate=pl.Series(random.uniform(0.01, 0.05, count)),
-    ).with_columns(clicks=(pl.col("spend") / pl.col("cpc")).cast(pl.Int64))  # fmt: skip
+    ).with_columns(clicks=(pl.col("spend") / pl.col("cpc")).cast(pl.Int64))
     return rows.with_columns(
         impressions=(pl.col("clicks") / pl.col("ctr")).cast(pl.Int64),
         conversions=(pl.col("clicks") * pl.col("rate")).round(0).cast(pl.Int64),

@@ -18,6 +18,7 @@ from sandbox.exports.kit import (
     NAME_DIRT,
     PHONE_DIRT,
     Out,
+    amounts,
     iso_utc,
     known_as,
     labels,
@@ -65,9 +66,11 @@ def _book(out: Out) -> _Book:
     ids = (20_400_001 + pl.int_range(contacts.height, eager=True, dtype=pl.Int64) * 3).cast(pl.String).str.zfill(10)
     contact_ids = pl.Series([None] * people.height, dtype=pl.String).scatter(contacts["person"], ids)
     firms = (900_001 + pl.int_range(out.trade.firms.height, eager=True, dtype=pl.Int64) * 7).cast(pl.String)
-    owners = make_staff(out.seed).filter(pl.col("team").is_in(["Vertrieb", "Marketing"])).with_columns(
-        owner_id=(70_000 + pl.col("number") * 13).cast(pl.String)
-    )  # fmt: skip
+    owners = (
+        make_staff(out.seed)
+        .filter(pl.col("team").is_in(["Vertrieb", "Marketing"]))
+        .with_columns(owner_id=(70_000 + pl.col("number") * 13).cast(pl.String))
+    )
     return _Book(contacts=contacts, contact_ids=contact_ids, company_ids=firms, owners=owners)
 
 
@@ -117,14 +120,21 @@ def _companies(out: Out, book: _Book) -> None:
     )
     good = frame.height
     dirt = out.dirt("company", "Record ID")
-    frame = dirt.spoil(frame, "Company name", {"upper": 0.03, "space": 0.03, "mojibake": 0.05}, field="name")
+    frame = dirt.spoil(frame, "Company name", {"space": 0.03, "mojibake": 0.05}, field="name")
     frame = dirt.spoil(frame, "Website URL", {"no_scheme": 0.25, "upper": 0.02}, field="website")
-    frame = dirt.spoil(frame, "Annual Revenue", {"money_german": 0.2, "money_symbol": 0.1}, field="annual_revenue",
-                       values=firms["revenue_minor"])  # fmt: skip
-    frame = dirt.spoil(frame, "Country/Region", COUNTRY_DIRT, field="country", values=firms["country"],
-                       clean=firms["country"])  # fmt: skip
-    frame = dirt.plant(frame, "no name", {"Company name": None}, reason="missing: name", among=good, share=0.003,
-                       ids="66{:09d}")  # fmt: skip
+    frame = dirt.spoil(
+        frame,
+        "Annual Revenue",
+        {"money_german": 0.2, "money_symbol": 0.1},
+        field="annual_revenue",
+        values=amounts(firms["revenue_minor"], "EUR"),
+    )
+    frame = dirt.spoil(
+        frame, "Country/Region", COUNTRY_DIRT, field="country", values=firms["country"], clean=firms["country"]
+    )
+    frame = dirt.plant(
+        frame, "no name", {"Company name": None}, reason="missing: name", among=good, share=0.003, ids="66{:09d}"
+    )
     frame = dirt.conflict(frame, {"Company name": "Doppelt GmbH"}, among=good)
     _write(out, "companies", frame)
     out.truth.rows(out.source, "company", good)
@@ -167,16 +177,28 @@ def _contacts(out: Out, book: _Book) -> None:
     frame = dirt.spoil(frame, "Last Name", NAME_DIRT, field="family_name")
     frame = dirt.spoil(frame, "Email", MAIL_DIRT, field="email")
     frame = dirt.spoil(frame, "Phone Number", PHONE_DIRT, field="phone")
-    frame = dirt.spoil(frame, "Country/Region", COUNTRY_DIRT, field="country", values=contacts["country"],
-                       clean=contacts["country"])  # fmt: skip
-    frame = dirt.spoil(frame, "Date of birth", {"date_german": 0.06, "impossible_date": 0.002}, field="birth_date",
-                       values=contacts["born"])  # fmt: skip
+    frame = dirt.spoil(
+        frame, "Country/Region", COUNTRY_DIRT, field="country", values=contacts["country"], clean=contacts["country"]
+    )
+    frame = dirt.spoil(
+        frame,
+        "Date of birth",
+        {"date_german": 0.06, "impossible_date": 0.002},
+        field="birth_date",
+        values=contacts["born"],
+    )
     clean_time = pl.DataFrame({"at": seconds})
-    frame = dirt.spoil(frame, "Create Date", {"time_zone": 0.01, "time_german": 0.01}, field="created_at",
-                       values=clean_time.select(utc("at")).to_series(), clean=iso_utc(clean_time, "at"))  # fmt: skip
+    frame = dirt.spoil(
+        frame,
+        "Create Date",
+        {"time_zone": 0.01, "time_german": 0.01},
+        field="created_at",
+        values=clean_time.select(utc("at")).to_series(),
+        clean=iso_utc(clean_time, "at"),
+    )
     frame = dirt.plant(frame, "no id", {"Record ID": None}, reason="missing: source_id", among=good)
-    frame = dirt.conflict(frame, {"Job Title": "Vorstand"}, among=good)
     frame = dirt.repeat(frame, among=good)
+    frame = dirt.conflict(frame, {"Job Title": "Vorstand"}, among=good)
     _write(out, "contacts", frame)
     line = files.append_line(out.folder / "contacts.csv", "0020400001,Zu,viele,Felder" + "," * 20)
     out.truth.bad_line(out.source, "contact", "contacts.csv", line, "too many fields")
@@ -202,21 +224,27 @@ def _deals(out: Out, book: _Book) -> pl.DataFrame:
     order = np.concatenate([won, other])
     amount = orders["total"].to_numpy()[order]
     amount = np.where(status == "won", amount, amount * random.integers(50, 400, len(order)) // 100)
-    deals = pl.DataFrame({
-        "order": order, "status": pl.Series(status), "amount": amount,
-        "created": np.concatenate([created, created_other]),
-        "closed": np.concatenate([closed_won, np.where(is_open, -1, closed_other)]),
-        "steps": random.integers(1, 5, len(order)),
-    }).sort("created", "order", maintain_order=True)  # fmt: skip
+    deals = pl.DataFrame(
+        {
+            "order": order,
+            "status": pl.Series(status),
+            "amount": amount,
+            "created": np.concatenate([created, created_other]),
+            "closed": np.concatenate([closed_won, np.where(is_open, -1, closed_other)]),
+            "steps": random.integers(1, 5, len(order)),
+        }
+    ).sort("created", "order", maintain_order=True)
     person = orders["person"].gather(deals["order"])
     deals = deals.with_columns(
         deal_id=(510_000_001 + pl.int_range(pl.len(), dtype=pl.Int64) * 11).cast(pl.String),
-        contact=book.contact_ids.gather(person), company=book.company_ids.gather(out.trade.people["firm"].gather(person)),
+        contact=book.contact_ids.gather(person),
+        company=book.company_ids.gather(out.trade.people["firm"].gather(person)),
         firm=out.trade.firms["name"].gather(out.trade.people["firm"].gather(person)),
-        currency=orders["currency"].gather(deals["order"]), owner=_owner(random, book, deals.height),
+        currency=orders["currency"].gather(deals["order"]),
+        owner=_owner(random, book, deals.height),
         number=orders["order_number"].gather(deals["order"]),
         steps=pl.when(pl.col("status") == "won").then(4).otherwise("steps"),
-    )  # fmt: skip
+    )
     _deals_csv(out, deals, random)
     return deals
 
@@ -251,12 +279,25 @@ def _deals_csv(out: Out, deals: pl.DataFrame, random: np.random.Generator) -> No
     )
     good = frame.height
     dirt = out.dirt("deal", "Record ID")
-    frame = dirt.spoil(frame, "Amount", {"money_german": 0.05, "money_symbol": 0.04, "money_swiss": 0.02}, field="amount",
-                       values=deals["amount"])  # fmt: skip
-    frame = dirt.plant(frame, "no day", {"Create Date": None}, reason="missing: created_at", among=good, share=0.001,
-                       ids="77{:09d}")  # fmt: skip
-    frame = dirt.plant(frame, "negative amount", {"Amount": "-1200.00"}, reason="below_minimum: amount", among=good,
-                       share=0.001, ids="78{:09d}")  # fmt: skip
+    frame = dirt.spoil(
+        frame,
+        "Amount",
+        {"money_german": 0.05, "money_symbol": 0.04, "money_swiss": 0.02},
+        field="amount",
+        values=amounts(deals["amount"], deals["currency"]),
+    )
+    frame = dirt.plant(
+        frame, "no day", {"Create Date": None}, reason="missing: created_at", among=good, share=0.001, ids="77{:09d}"
+    )
+    frame = dirt.plant(
+        frame,
+        "negative amount",
+        {"Amount": "-1200.00"},
+        reason="below_minimum: amount",
+        among=good,
+        share=0.001,
+        ids="78{:09d}",
+    )
     _write(out, "deals", frame)
     out.truth.rows(out.source, "deal", good)
     won = deals.filter(pl.col("status") == "won").with_columns(day=local_day(pl.col("closed")), minor=pl.col("amount"))
@@ -290,8 +331,14 @@ def _stages(out: Out, book: _Book, deals: pl.DataFrame) -> None:
     )
     good = frame.height
     dirt = out.dirt("deal_stage_event", "Change ID")
-    frame = dirt.plant(frame, "deal does not exist", {"Deal ID": "400000009"}, reason="orphan: deal_id", among=good,
-                       share=0.0008)  # fmt: skip
+    frame = dirt.plant(
+        frame,
+        "deal does not exist",
+        {"Deal ID": "400000009"},
+        reason="orphan: deal_id 400000009 not in deal",
+        among=good,
+        share=0.0008,
+    )
     frame = dirt.plant(frame, "no day", {"Changed At": None}, reason="missing: entered_at", among=good, ids="97{:09d}")
     _write(out, "deal_stage_history", frame)
     out.truth.rows(out.source, "deal_stage_event", good)
@@ -305,18 +352,26 @@ def _activities(out: Out, book: _Book, deals: pl.DataFrame) -> None:
     at = np.minimum(deals["created"].to_numpy()[deal] + random.integers(0, 25 * 86_400, len(deal)), NOW - 1)
     kind = labels(random, ["CALL", "EMAIL", "MEETING", "NOTE"], len(deal), p=[0.4, 0.35, 0.15, 0.1])
     minutes = pl.Series(random.integers(2, 60, len(deal)))
-    frame = pl.DataFrame({"at": at}).with_columns(kind=kind).select(
-        (660_000_001 + pl.int_range(pl.len(), dtype=pl.Int64) * 3).cast(pl.String).alias("Engagement ID"),
-        pl.col("kind").alias("Type"),
-        ("Betrifft " + deals["firm"].gather(deal)).alias("Subject"),
-        deals["contact"].gather(deal).alias("Contact ID"),
-        deals["company"].gather(deal).alias("Company ID"),
-        deals["deal_id"].gather(deal).alias("Deal ID"),
-        _owner(random, book, len(deal)).alias("Owner ID"),
-        pl.when(pl.col("kind") == "CALL").then(labels(random, ["CONNECTED", "NO_ANSWER", "BUSY"], len(deal))).alias("Outcome"),
-        pl.when(pl.col("kind").is_in(["CALL", "MEETING"])).then(minutes.cast(pl.String)).alias("Duration (minutes)"),
-        stamp("at", _TIME).alias("Activity date"),
-    )  # fmt: skip
+    frame = (
+        pl.DataFrame({"at": at})
+        .with_columns(kind=kind)
+        .select(
+            (660_000_001 + pl.int_range(pl.len(), dtype=pl.Int64) * 3).cast(pl.String).alias("Engagement ID"),
+            pl.col("kind").alias("Type"),
+            ("Betrifft " + deals["firm"].gather(deal)).alias("Subject"),
+            deals["contact"].gather(deal).alias("Contact ID"),
+            deals["company"].gather(deal).alias("Company ID"),
+            deals["deal_id"].gather(deal).alias("Deal ID"),
+            _owner(random, book, len(deal)).alias("Owner ID"),
+            pl.when(pl.col("kind") == "CALL")
+            .then(labels(random, ["CONNECTED", "NO_ANSWER", "BUSY"], len(deal)))
+            .alias("Outcome"),
+            pl.when(pl.col("kind").is_in(["CALL", "MEETING"]))
+            .then(minutes.cast(pl.String))
+            .alias("Duration (minutes)"),
+            stamp("at", _TIME).alias("Activity date"),
+        )
+    )
     good = frame.height
     dirt = out.dirt("activity", "Engagement ID")
     frame = dirt.plant(frame, "no kind", {"Type": None}, reason="missing: kind", among=good)

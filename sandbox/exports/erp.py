@@ -12,7 +12,7 @@ import polars as pl
 
 from sandbox import files, words
 from sandbox.days import DAYS, START, Ints, day
-from sandbox.exports.kit import Out, iso_utc, labels, money, stamp, utc
+from sandbox.exports.kit import Out, amounts, iso_utc, labels, money, stamp, utc
 from sandbox.trade import NOW, local_day
 
 _GERMAN = {"delimiter": ";", "encoding": "cp1252"}
@@ -107,9 +107,15 @@ def _stock(out: Out, stock: _Stock) -> None:
 
 
 _STOCK_HEADER = {
-    "date": "Stichtag", "number": "Artikelnr", "sku": "SKU", "place": "Lager", "on_hand": "Bestand",
-    "reserved": "Reserviert", "incoming": "Zulauf", "reorder_point": "Meldebestand",
-}  # fmt: skip
+    "date": "Stichtag",
+    "number": "Artikelnr",
+    "sku": "SKU",
+    "place": "Lager",
+    "on_hand": "Bestand",
+    "reserved": "Reserviert",
+    "incoming": "Zulauf",
+    "reorder_point": "Meldebestand",
+}
 
 
 def _levels(stock: _Stock, products: pl.DataFrame, days: Ints) -> pl.DataFrame:
@@ -136,8 +142,12 @@ def _purchases(out: Out, stock: _Stock) -> None:
     supplier = np.array(words.SUPPLIERS)[product % len(words.SUPPLIERS)]
     is_here = arrives < DAYS
     frame = pl.DataFrame({"position": position, "arrives": arrives}).select(
-        ("PO" + (2_000 + pl.col("position")).cast(pl.String) + "-" + pl.Series(supplier).str.slice(0, 3).str.to_uppercase())
-        .alias("Bestellnr"),
+        (
+            "PO"
+            + (2_000 + pl.col("position")).cast(pl.String)
+            + "-"
+            + pl.Series(supplier).str.slice(0, 3).str.to_uppercase()
+        ).alias("Bestellnr"),
         (pl.int_range(pl.len()) + 1).cast(pl.String).str.zfill(7).alias("Zeile"),
         pl.Series(supplier).alias("Lieferant"),
         products["number"].gather(product).alias("Artikelnr"),
@@ -149,11 +159,12 @@ def _purchases(out: Out, stock: _Stock) -> None:
         (pl.lit(START) + pl.duration(days="position")).alias("Bestelldatum"),
         (pl.lit(START) + pl.duration(days="arrives")).alias("Liefertermin"),
         pl.when(pl.Series(is_here)).then(pl.lit(START) + pl.duration(days="arrives")).alias("Wareneingang"),
-    )  # fmt: skip
+    )
     good = frame.height
     dirt = out.dirt("purchase_order", "Zeile")
-    frame = dirt.plant(frame, "unknown status", {"Status": "verschollen"}, reason="not_in_enum: status", among=good,
-                       ids="99{:09d}")  # fmt: skip
+    frame = dirt.plant(
+        frame, "unknown status", {"Status": "verschollen"}, reason="not_in_enum: status", among=good, ids="99{:09d}"
+    )
     frame = dirt.plant(frame, "no article", {"SKU": None}, reason="missing: sku", among=good, ids="97{:09d}")
     files.write_xlsx(out.folder / "bestellungen.xlsx", "Bestellungen", frame)
     out.truth.rows(out.source, "purchase_order", good)
@@ -206,16 +217,34 @@ def _invoices(out: Out) -> None:
         local_day(pl.col("ordered")).dt.strftime(_DATE).alias("Rechnungsdatum"),
         local_day(due).dt.strftime(_DATE).alias("Fällig"),
         stamp("paid", _TIME).alias("Bezahlt am"),
-    )  # fmt: skip
+    )
     good = frame.height
     dirt = out.dirt("invoice", "Rechnungsnr")
     frame = dirt.spoil(
-        frame, "Brutto", {"money_german": 0.2, "money_symbol": 0.05}, field="total", values=orders["total"]
+        frame,
+        "Brutto",
+        {"money_german": 0.2, "money_symbol": 0.05},
+        field="total",
+        values=amounts(orders["total"], orders["currency"]),
+        clean=orders.select(money("total")).to_series(),
     )
-    frame = dirt.spoil(frame, "Bezahlt am", {"time_german": 0.03}, field="paid_at",
-                       values=orders.select(utc("paid")).to_series(), clean=iso_utc(orders, "paid"))  # fmt: skip
-    frame = dirt.plant(frame, "impossible day", {"Rechnungsdatum": "31.02.2026"}, reason="unparsable: issued_date",
-                       among=good, share=0.001, ids="RX{:09d}")  # fmt: skip
+    frame = dirt.spoil(
+        frame,
+        "Bezahlt am",
+        {"time_german": 0.03},
+        field="paid_at",
+        values=orders.select(utc("paid")).to_series(),
+        clean=iso_utc(orders, "paid"),
+    )
+    frame = dirt.plant(
+        frame,
+        "impossible day",
+        {"Rechnungsdatum": "31.02.2026"},
+        reason="impossible_date: issued_date",
+        among=good,
+        share=0.001,
+        ids="RX{:09d}",
+    )
     frame = dirt.plant(
         frame, "no amount", {"Brutto": None}, reason="missing: total", among=good, share=0.001, ids="RY{:09d}"
     )

@@ -17,9 +17,11 @@ _TICKETS_A_DAY = 9.0
 def write(out: Out) -> None:
     """Write the helpdesk's export."""
     tickets = _tickets(out)
-    agents = make_staff(out.seed).filter(pl.col("team") == "Kundenservice").with_columns(
-        agent_id=(360_000_000_000 + pl.col("number") * 17).cast(pl.String)
-    )  # fmt: skip
+    agents = (
+        make_staff(out.seed)
+        .filter(pl.col("team") == "Kundenservice")
+        .with_columns(agent_id=(360_000_000_000 + pl.col("number") * 17).cast(pl.String))
+    )
     tickets = _users(out, tickets, agents)
     _tickets_ndjson(out, tickets)
     _comments(out, tickets)
@@ -45,11 +47,15 @@ def _tickets(out: Out) -> pl.DataFrame:
     reply = at + (random.exponential(5 * 3600, len(at)) + 300).astype(np.int64)
     solved = reply + (random.exponential(26 * 3600, len(at)) + 600).astype(np.int64)
     stays_open = random.random(len(at)) < 0.03
-    tickets = pl.DataFrame({
-        "at": at, "order": recent, "topic": pl.Series(topic),
-        "replied": np.where(reply < NOW, reply, -1),
-        "solved": np.where((solved < NOW) & ~stays_open, solved, -1),
-    }).with_columns(ticket_id=(41_000 + pl.int_range(pl.len(), dtype=pl.Int64)).cast(pl.String))  # fmt: skip
+    tickets = pl.DataFrame(
+        {
+            "at": at,
+            "order": recent,
+            "topic": pl.Series(topic),
+            "replied": np.where(reply < NOW, reply, -1),
+            "solved": np.where((solved < NOW) & ~stays_open, solved, -1),
+        }
+    ).with_columns(ticket_id=(41_000 + pl.int_range(pl.len(), dtype=pl.Int64)).cast(pl.String))
     return _with_texts(out, random, tickets)
 
 
@@ -70,9 +76,11 @@ def _with_texts(out: Out, random: np.random.Generator, tickets: pl.DataFrame) ->
         texts.append(text_options[draw // 7 % len(text_options)].format(order=number, product=name))
     knows_number = pl.Series(random.random(tickets.height) < 0.8) & ~tickets["topic"].is_in(["product", "account"])
     return tickets.with_columns(
-        subject=pl.Series(subjects), text=pl.Series(texts), person=orders["person"].gather(order),
+        subject=pl.Series(subjects),
+        text=pl.Series(texts),
+        person=orders["person"].gather(order),
         number=pl.select(pl.when(knows_number).then(pl.Series(numbers))).to_series(),
-    )  # fmt: skip
+    )
 
 
 def _users(out: Out, tickets: pl.DataFrame, agents: pl.DataFrame) -> pl.DataFrame:
@@ -141,8 +149,13 @@ def _tickets_ndjson(out: Out, tickets: pl.DataFrame) -> None:
         pl.col("text").alias("description"),
         status.alias("status"),
         labels(random, ["low", "normal", "high", "urgent"], count, p=[0.15, 0.65, 0.15, 0.05]).alias("priority"),
-        pl.when(pl.col("topic").is_in(["damaged", "payment"])).then(pl.lit("problem")).otherwise(pl.lit("question")).alias("type"),
-        pl.struct(labels(random, ["email", "web", "chat", "phone"], count, p=[0.5, 0.25, 0.15, 0.1]).alias("channel")).alias("via"),
+        pl.when(pl.col("topic").is_in(["damaged", "payment"]))
+        .then(pl.lit("problem"))
+        .otherwise(pl.lit("question"))
+        .alias("type"),
+        pl.struct(
+            labels(random, ["email", "web", "chat", "phone"], count, p=[0.5, 0.25, 0.15, 0.1]).alias("channel")
+        ).alias("via"),
         pl.concat_list(pl.col("topic")).alias("tags"),
         pl.col("requester").alias("requester_id"),
         pl.col("assignee").alias("assignee_id"),
@@ -150,13 +163,14 @@ def _tickets_ndjson(out: Out, tickets: pl.DataFrame) -> None:
         pl.struct(pl.col("number").alias("order_number")).alias("custom_fields"),
         iso("at").alias("created_at"),
         pl.struct(iso("replied").alias("first_reply_at"), iso("solved").alias("solved_at")).alias("metrics"),
-    )  # fmt: skip
+    )
     good = frame.height
     dirt = out.dirt("ticket", "id")
-    frame = dirt.spoil(frame, "subject", {"mojibake": 0.02, "space": 0.02}, field="subject")
+    frame = dirt.spoil(frame, "subject", {"mojibake": 0.02, "edge_space": 0.02}, field="subject")
     times = tickets.select(iso("at").alias("clean"), stamp("at", "%Y-%m-%dT%H:%M:%S%z").alias("zoned"))
-    frame = dirt.spoil(frame, "created_at", {"space": 0.01}, field="created_at", values=times["zoned"],
-                       clean=times["clean"])  # fmt: skip
+    frame = dirt.spoil(
+        frame, "created_at", {"space": 0.01}, field="created_at", values=times["zoned"], clean=times["clean"]
+    )
     for kind, changes, reason in (
         ("no day", {"created_at": None}, "missing: created_at"),
         ("unknown status", {"status": "escalated"}, "not_in_enum: status"),
@@ -174,12 +188,28 @@ def _comments(out: Out, tickets: pl.DataFrame) -> None:
     answered = tickets.filter(pl.col("replied") >= 0)
     talkative = answered.filter(pl.Series(random.random(answered.height) < 0.45) & (pl.col("solved") >= 0))
     parts = [
-        tickets.select("ticket_id", "at", pl.col("requester").alias("author"), pl.lit("end-user").alias("role"), pl.col("text").alias("body")),
-        answered.select("ticket_id", pl.col("replied").alias("at"), pl.col("assignee").alias("author"), pl.lit("agent").alias("role"),
-                        labels(random, list(words.REPLIES), answered.height).alias("body")),
-        talkative.select("ticket_id", ((pl.col("replied") + pl.col("solved")) // 2).alias("at"), pl.col("requester").alias("author"),
-                         pl.lit("end-user").alias("role"), labels(random, list(words.THANKS), talkative.height).alias("body")),
-    ]  # fmt: skip
+        tickets.select(
+            "ticket_id",
+            "at",
+            pl.col("requester").alias("author"),
+            pl.lit("end-user").alias("role"),
+            pl.col("text").alias("body"),
+        ),
+        answered.select(
+            "ticket_id",
+            pl.col("replied").alias("at"),
+            pl.col("assignee").alias("author"),
+            pl.lit("agent").alias("role"),
+            labels(random, list(words.REPLIES), answered.height).alias("body"),
+        ),
+        talkative.select(
+            "ticket_id",
+            ((pl.col("replied") + pl.col("solved")) // 2).alias("at"),
+            pl.col("requester").alias("author"),
+            pl.lit("end-user").alias("role"),
+            labels(random, list(words.THANKS), talkative.height).alias("body"),
+        ),
+    ]
     said = pl.concat(parts).sort("at", "ticket_id", maintain_order=True)
     frame = said.select(
         (pl.lit("5") + pl.int_range(pl.len()).cast(pl.String).str.zfill(9)).alias("id"),
@@ -192,7 +222,9 @@ def _comments(out: Out, tickets: pl.DataFrame) -> None:
     )
     good = frame.height
     dirt = out.dirt("ticket_message", "id")
-    frame = dirt.plant(frame, "ticket does not exist", {"ticket_id": "11"}, reason="orphan: ticket_id", among=good)
+    frame = dirt.plant(
+        frame, "ticket does not exist", {"ticket_id": "11"}, reason="orphan: ticket_id 11 not in ticket", among=good
+    )
     frame = dirt.plant(
         frame, "no day", {"created_at": None}, reason="missing: sent_at", among=good, share=0.0003, ids="97{:09d}"
     )

@@ -46,6 +46,12 @@ def money(minor: str | pl.Expr, point: str = ".") -> pl.Expr:
     return (value // 100).cast(pl.String) + point + (value % 100).cast(pl.String).str.zfill(2)
 
 
+def amounts(minor: pl.Series, currency: pl.Series | str) -> pl.Series:
+    """Minor units with their currency, as making money dirty wants them."""
+    code = pl.lit(currency) if isinstance(currency, str) else currency
+    return pl.select(pl.struct(minor.alias("minor"), code.alias("currency"))).to_series()
+
+
 def wall(seconds: str | pl.Expr) -> pl.Expr:
     """Seconds of local time as a local timestamp without zone; negative seconds are none."""
     value = pl.col(seconds) if isinstance(seconds, str) else seconds

@@ -49,8 +49,9 @@ def _members(out: Out) -> pl.DataFrame:
         opted_in=pl.select(moment(pl.lit(pl.Series(joined)))).to_series() + pl.Series(seconds // 2 + 10_800),
         left=pl.select(
             pl.when(pl.lit(pl.Series(left_day >= 0))).then(moment(pl.lit(pl.Series(left_day)))).otherwise(-1)
-        ).to_series() + pl.Series(np.where(left_day >= 0, seconds, 0)),
-    )  # fmt: skip
+        ).to_series()
+        + pl.Series(np.where(left_day >= 0, seconds, 0)),
+    )
 
 
 def _members_csv(out: Out, members: pl.DataFrame) -> bytes:
@@ -69,7 +70,7 @@ def _members_csv(out: Out, members: pl.DataFrame) -> bytes:
     frame = dirt.spoil(frame, "Email Address", MAIL_DIRT, field="email")
     frame = dirt.spoil(frame, "First Name", NAME_DIRT | {"nothing": 0.004}, field="given_name")
     frame = dirt.spoil(frame, "Last Name", NAME_DIRT, field="family_name")
-    frame = dirt.conflict(frame, {"First Name": "Unbekannt?"}, among=good, ids="0980{:08d}")
+    frame = dirt.conflict(frame, {"First Name": "Unbekannt?"}, among=good)
     out.truth.identity(out.source, "contact", members["leid"], members["person_id"])
     out.truth.rows(out.source, "contact", good)
     return files.csv_bytes(frame)
@@ -106,11 +107,23 @@ def _consents_csv(out: Out, members: pl.DataFrame) -> bytes:
     )
     good = frame.height
     dirt = out.dirt("consent_event", "Event ID")
-    frame = dirt.spoil(frame, "Timestamp", {"time_german": 0.01, "time_zone": 0.01}, field="occurred_at",
-                       values=events.select(utc("at")).to_series(), clean=iso_utc(events, "at"))  # fmt: skip
+    frame = dirt.spoil(
+        frame,
+        "Timestamp",
+        {"time_german": 0.01, "time_zone": 0.01},
+        field="occurred_at",
+        values=events.select(utc("at")).to_series(),
+        clean=iso_utc(events, "at"),
+    )
     frame = dirt.plant(frame, "no day", {"Timestamp": None}, reason="missing: occurred_at", among=good, ids="EX{:09d}")
-    frame = dirt.plant(frame, "unclear consent", {"Action": "vielleicht"}, reason="unparsable: is_granted",
-                       among=good, ids="EY{:09d}")  # fmt: skip
+    frame = dirt.plant(
+        frame,
+        "unclear consent",
+        {"Action": "vielleicht"},
+        reason="not_a_boolean: is_granted",
+        among=good,
+        ids="EY{:09d}",
+    )
     out.truth.rows(out.source, "consent_event", good)
     return files.csv_bytes(frame)
 
@@ -165,9 +178,17 @@ def _activity_csv(out: Out, members: pl.DataFrame, letters: pl.DataFrame) -> byt
     good = frame.height
     dirt = out.dirt("marketing_touch", "Activity ID")
     frame = dirt.spoil(frame, "URL", {"no_scheme": 0.05}, field="url")
-    frame = dirt.plant(frame, "impossible day", {"Timestamp": "2025-13-45 10:00:00"}, reason="unparsable: occurred_at",
-                       among=good, share=0.0002, ids="AX{:010d}")  # fmt: skip
-    frame = dirt.plant(frame, "no kind", {"Action": None}, reason="missing: kind", among=good, share=0.0002,
-                       ids="AY{:010d}")  # fmt: skip
+    frame = dirt.plant(
+        frame,
+        "impossible day",
+        {"Timestamp": "2025-13-45 10:00:00"},
+        reason="impossible_date: occurred_at",
+        among=good,
+        share=0.0002,
+        ids="AX{:010d}",
+    )
+    frame = dirt.plant(
+        frame, "no kind", {"Action": None}, reason="missing: kind", among=good, share=0.0002, ids="AY{:010d}"
+    )
     out.truth.rows(out.source, "marketing_touch", good)
     return files.csv_bytes(frame)

@@ -1,4 +1,4 @@
-"""What the office keeps in workbooks: staff, shifts, the calendar; and the exchange rates somebody collects as Parquet."""
+"""What the office keeps in workbooks: staff, shifts, the calendar; and exchange rates, collected as Parquet."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from sandbox.exports.kit import Out
 from sandbox.staff import make_staff
 
 _SHIFT_DAYS = 120
+#: Deals were begun before the two years, so rates begin earlier, too.
+_EARLIER_RATES = 120
 _RATES = {"CHF": 0.948, "GBP": 0.846}
 
 
@@ -53,11 +55,17 @@ def _shifts(out: Out, staff: pl.DataFrame) -> None:
             if today.weekday() > 4 or today in holidays_de() or random.random() < 0.06:
                 continue
             start = datetime.combine(today, time(6 if random.random() < 0.5 else 14))
-            rows.append({
-                "Schicht": f"{person['number']:04d}-{today:%Y%m%d}", "Personalnr": f"{person['number']:04d}",
-                "Abteilung": person["team"], "Funktion": person["role"], "Beginn": start,
-                "Ende": start + timedelta(hours=8), "Krank": "ja" if random.random() < 0.04 else "nein",
-            })  # fmt: skip
+            rows.append(
+                {
+                    "Schicht": f"{person['number']:04d}-{today:%Y%m%d}",
+                    "Personalnr": f"{person['number']:04d}",
+                    "Abteilung": person["team"],
+                    "Funktion": person["role"],
+                    "Beginn": start,
+                    "Ende": start + timedelta(hours=8),
+                    "Krank": "ja" if random.random() < 0.04 else "nein",
+                }
+            )
     good = len(rows)
     bad = {**rows[0], "Schicht": "9999-00000000", "Beginn": None}
     frame = pl.DataFrame([*rows, bad])
@@ -83,14 +91,21 @@ def _calendar(out: Out) -> None:
 
 
 def exchange_rates(seed: int) -> pl.DataFrame:
-    """Units of the quote currency for one EUR, every day."""
+    """Units of the quote currency for one EUR, every day of the two years and some before."""
     random = rng(seed, "rates")
     parts = []
     for quote, start in _RATES.items():
-        walk = start * np.exp(np.cumsum(random.normal(0, 0.0018, DAYS)))
-        parts.append(pl.DataFrame({
-            "date": [day(i) for i in range(DAYS)], "base": "EUR", "quote": quote, "rate": np.round(walk, 5),
-        }))  # fmt: skip
+        walk = start * np.exp(np.cumsum(random.normal(0, 0.0018, DAYS + _EARLIER_RATES)))
+        parts.append(
+            pl.DataFrame(
+                {
+                    "date": [day(i) for i in range(-_EARLIER_RATES, DAYS)],
+                    "base": "EUR",
+                    "quote": quote,
+                    "rate": np.round(walk, 5),
+                }
+            )
+        )
     return pl.concat(parts)
 
 

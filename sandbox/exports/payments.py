@@ -71,14 +71,17 @@ def _charges(out: Out, subscribers: pl.DataFrame) -> None:
         ("no currency", {"currency": None}, "missing: currency"),
     ):
         frame = dirt.plant(frame, kind, changes, reason=reason, among=good, share=0.0004, ids="ch_3X{:011d}")
-    frame = dirt.repeat(dirt.conflict(frame, {"status": "failed"}, among=good, ids="ch_3Y{:011d}"), among=good)
+    frame = dirt.conflict(dirt.repeat(frame, among=good), {"status": "pending"}, among=good)
     for month, part in by_month(frame):
         files.write_ndjson(out.folder / f"charges_{month}.ndjson.gz", part)
     out.truth.rows(out.source, "payment", good)
-    payers = pl.DataFrame({
-        "email": people["email"].gather(person), "person_id": people["person_id"].gather(person),
-        "subscribes": _texts(customer_of, person).is_not_null(),
-    })  # fmt: skip
+    payers = pl.DataFrame(
+        {
+            "email": people["email"].gather(person),
+            "person_id": people["person_id"].gather(person),
+            "subscribes": _texts(customer_of, person).is_not_null(),
+        }
+    )
     payers = payers.filter(~pl.col("subscribes")).unique(["email", "person_id"], keep="first", maintain_order=True)
     nobody = pl.Series([None] * payers.height, dtype=pl.String)
     out.truth.identity(out.source, "payment", nobody, payers["person_id"], payers["email"])
@@ -113,8 +116,15 @@ def _refunds(out: Out) -> None:
     )
     good = frame.height
     dirt = out.dirt("refund", "id")
-    frame = dirt.plant(frame, "no amount", {"Amount in minor units": None}, reason="missing: amount", among=good,
-                       share=0.001, ids="re_3X{:011d}")  # fmt: skip
+    frame = dirt.plant(
+        frame,
+        "no amount",
+        {"Amount in minor units": None},
+        reason="missing: amount",
+        among=good,
+        share=0.001,
+        ids="re_3X{:011d}",
+    )
     files.write_csv(out.folder / "refunds.csv", frame)
     out.truth.rows(out.source, "refund", good)
     dated = refunds.with_columns(currency=currency, day=local_day(pl.col("at")), minor=pl.col("amount"))
@@ -135,8 +145,9 @@ def _customers(out: Out, subscribers: pl.DataFrame) -> None:
         epoch("at").cast(pl.String).alias("Created"),
     )
     dirt = out.dirt("contact", "id")
-    frame = dirt.spoil(frame, "Name", {"upper": 0.03, "last_first": 0.05, "title": 0.04, "mojibake": 0.04},
-                       field="full_name")  # fmt: skip
+    frame = dirt.spoil(
+        frame, "Name", {"upper": 0.03, "last_first": 0.05, "title": 0.04, "mojibake": 0.04}, field="full_name"
+    )
     frame = dirt.spoil(frame, "Email", MAIL_DIRT, field="email")
     frame = dirt.spoil(frame, "Phone", PHONE_DIRT, field="phone")
     files.write_csv(out.folder / "customers.csv", frame)
@@ -151,9 +162,12 @@ def _subscriptions(out: Out, subscribers: pl.DataFrame) -> None:
     ends = start + random.integers(30, 900, count)
     plan = labels(random, list(_PLANS), count)
     at = subscribers.with_columns(
-        start=pl.Series(start), ends=pl.Series(ends), plan=plan, amount=plan.replace_strict(_PLANS),
+        start=pl.Series(start),
+        ends=pl.Series(ends),
+        plan=plan,
+        amount=plan.replace_strict(_PLANS),
         state=labels(random, ["active", "past_due", "paused"], count, p=[0.9, 0.06, 0.04]),
-    ).with_columns(began=moment("start") + 40_000, ended=moment("ends") + 40_000)  # fmt: skip
+    ).with_columns(began=moment("start") + 40_000, ended=moment("ends") + 40_000)
     over = pl.col("ended") < NOW
     frame = at.select(
         pl.format("sub_0{}", pl.int_range(pl.len()).cast(pl.String).str.zfill(7)).alias("id"),
@@ -169,7 +183,13 @@ def _subscriptions(out: Out, subscribers: pl.DataFrame) -> None:
     )
     good = frame.height
     dirt = out.dirt("subscription", "id")
-    frame = dirt.plant(frame, "unknown status", {"Status": "incomplete_expired"}, reason="not_in_enum: status",
-                       among=good, ids="sub_X{:09d}")  # fmt: skip
+    frame = dirt.plant(
+        frame,
+        "unknown status",
+        {"Status": "incomplete_expired"},
+        reason="not_in_enum: status",
+        among=good,
+        ids="sub_X{:09d}",
+    )
     files.write_csv(out.folder / "subscriptions.csv", frame)
     out.truth.rows(out.source, "subscription", good)

@@ -16,6 +16,7 @@ from sandbox.exports.kit import (
     NAME_DIRT,
     PHONE_DIRT,
     Out,
+    amounts,
     by_month,
     iso,
     iso_utc,
@@ -91,14 +92,21 @@ def _customers(out: Out, ids: pl.Series) -> None:
     frame = dirt.spoil(
         frame, "Country", COUNTRY_DIRT, field="country", values=people["country"], clean=people["country"]
     )
-    frame = dirt.spoil(frame, "Accepts Email Marketing", {"boolean_word": 0.08}, field="is_subscribed",
-                       values=accepts, clean=accepts)  # fmt: skip
-    frame = dirt.spoil(frame, "Created At", _TIME_DIRT, field="created_at",
-                       values=pl.select(utc(pl.lit(seconds))).to_series(), clean=clean_time)  # fmt: skip
+    frame = dirt.spoil(
+        frame, "Accepts Email Marketing", {"boolean_word": 0.08}, field="is_subscribed", values=accepts, clean=accepts
+    )
+    frame = dirt.spoil(
+        frame,
+        "Created At",
+        _TIME_DIRT,
+        field="created_at",
+        values=pl.select(utc(pl.lit(seconds))).to_series(),
+        clean=clean_time,
+    )
     good = frame.height
     frame = dirt.plant(frame, "no id", {"Customer ID": None}, reason="missing: source_id", among=good)
-    frame = dirt.conflict(frame, {"City": "Anderswo"}, among=good)
     frame = dirt.repeat(frame, among=good)
+    frame = dirt.conflict(frame, {"City": "Anderswo"}, among=good)
     files.write_csv(out.folder / "customers.csv", frame)
     out.truth.identity(out.source, "contact", ids.gather(rows), people["person_id"])
     out.truth.rows(out.source, "contact", good)
@@ -126,7 +134,7 @@ def _products(out: Out) -> None:
     )
     dirt = out.dirt("product", "Product ID")
     frame = dirt.spoil(frame, "Variant SKU", {"sku_lower": 0.05, "sku_dash": 0.04}, field="sku")
-    frame = dirt.spoil(frame, "Title", {"space": 0.04, "mojibake": 0.05}, field="name")
+    frame = dirt.spoil(frame, "Title", {"edge_space": 0.04, "mojibake": 0.05}, field="name")
     good = frame.height
     frame = dirt.plant(frame, "negative price", {"Variant Price": "-19.90"}, reason="below_minimum: price", among=good)
     frame = dirt.conflict(frame, {"Title": "Anderes Ding"}, among=good)
@@ -218,21 +226,39 @@ def _orders(out: Out, ids: pl.Series) -> None:
     dirt = out.dirt("sales_order", "Id")
     frame = dirt.spoil(frame, "Email", {"upper": 0.01, "space": 0.01}, field="email")
     frame = dirt.spoil(frame, "Phone", PHONE_DIRT, field="phone")
-    frame = dirt.spoil(frame, "Total", _MONEY_DIRT, field="total", values=orders["total"])
-    frame = dirt.spoil(frame, "Shipping", {"money_german": 0.01}, field="shipping", values=orders["shipping"])
+    frame = dirt.spoil(frame, "Total", _MONEY_DIRT, field="total", values=amounts(orders["total"], orders["currency"]))
+    frame = dirt.spoil(
+        frame,
+        "Shipping",
+        {"money_german": 0.01},
+        field="shipping",
+        values=amounts(orders["shipping"], orders["currency"]),
+    )
     frame = dirt.spoil(frame, "Currency", {"currency_symbol": 0.01}, field="currency")
-    frame = dirt.spoil(frame, "Created at", _TIME_DIRT, field="ordered_at",
-                       values=orders.select(utc("ordered")).to_series(), clean=iso_utc(orders, "ordered"))  # fmt: skip
-    frame = dirt.spoil(frame, "Shipping Country", COUNTRY_DIRT, field="ship_country", values=orders["country"],
-                       clean=orders["country"])  # fmt: skip
+    frame = dirt.spoil(
+        frame,
+        "Created at",
+        _TIME_DIRT,
+        field="ordered_at",
+        values=orders.select(utc("ordered")).to_series(),
+        clean=iso_utc(orders, "ordered"),
+    )
+    frame = dirt.spoil(
+        frame, "Shipping Country", COUNTRY_DIRT, field="ship_country", values=orders["country"], clean=orders["country"]
+    )
     frame = dirt.spoil(frame, "Shipping City", {"upper": 0.01, "mojibake": 0.02}, field="ship_city")
     frame = _bad_orders(out, frame)
     for month, part in by_month(frame):
         files.write_csv(out.folder / "orders" / f"orders_{month}.csv", part)
     guests = orders.select("order_id", "person").filter(orders["is_guest"])
     people = out.trade.people
-    out.truth.identity(out.source, "sales_order", guests["order_id"], people["person_id"].gather(guests["person"]),
-                       people["email"].gather(guests["person"]))  # fmt: skip
+    out.truth.identity(
+        out.source,
+        "sales_order",
+        guests["order_id"],
+        people["person_id"].gather(guests["person"]),
+        people["email"].gather(guests["person"]),
+    )
     out.truth.rows(out.source, "sales_order", orders.height)
     dated = orders.with_columns(day=local_day(pl.col("ordered")))
     for measure in ("total", "tax", "discount", "shipping"):
@@ -249,15 +275,15 @@ def _bad_orders(out: Out, frame: pl.DataFrame) -> pl.DataFrame:
     undecided = {"Cancelled at": None, "Fulfillment Status": "unfulfilled"}
     for kind, changes, reason in (
         ("no total", {"Total": None}, "missing: total"),
-        ("words for money", {"Total": "siehe Rechnung"}, "unparsable: total"),
+        ("words for money", {"Total": "siehe Rechnung"}, "not_a_number: total"),
         ("negative total", {"Total": "-49.90"}, "below_minimum: total"),
-        ("impossible day", {"Created at": "2025-02-30 10:15:00 +0100"}, "unparsable: ordered_at"),
-        ("no currency", {"Currency": None}, "missing: currency"),
+        ("impossible day", {"Created at": "2025-02-30 10:15:00 +0100"}, "impossible_date: ordered_at"),
+        ("no currency", {"Currency": None, "Total": "59.00"}, "missing: currency"),
         ("unknown status", {"Financial Status": "chargeback_review", **undecided}, "not_in_enum: status"),
     ):
         frame = dirt.plant(frame, kind, changes, reason=reason, among=good, share=0.0004, ids="99{:011d}")
-    frame = dirt.conflict(frame, {"Total": "1.00", "Discount Code": "ALT"}, among=good, ids="98{:011d}")
-    return dirt.repeat(frame, among=good)
+    frame = dirt.repeat(frame, among=good)
+    return dirt.conflict(frame, {"Total": "1.00", "Discount Code": "ALT"}, among=good)
 
 
 def _lines(out: Out) -> None:
@@ -279,13 +305,18 @@ def _lines(out: Out) -> None:
     )
     dirt = out.dirt("order_line", "Line ID")
     frame = dirt.spoil(frame, "Lineitem sku", {"sku_lower": 0.01, "sku_dash": 0.01, "space": 0.005}, field="sku")
-    frame = dirt.spoil(frame, "Lineitem price", {"money_german": 0.006, "money_symbol": 0.004}, field="unit_price",
-                       values=lines["unit_price"])  # fmt: skip
+    frame = dirt.spoil(
+        frame,
+        "Lineitem price",
+        {"money_german": 0.006, "money_symbol": 0.004},
+        field="unit_price",
+        values=amounts(lines["unit_price"], orders["currency"].gather(order)),
+    )
     good = frame.height
     for kind, changes, reason in (
-        ("order does not exist", {"Order ID": "4999999999999"}, "orphan: order_id"),
+        ("order does not exist", {"Order ID": "4999999999999"}, "orphan: order_id 4999999999999 not in sales_order"),
         ("no quantity", {"Lineitem quantity": None}, "missing: quantity"),
-        ("words for money", {"Lineitem total": "gratis?"}, "unparsable: total"),
+        ("words for money", {"Lineitem total": "gratis?"}, "not_a_number: total"),
         ("negative price", {"Lineitem price": "-5.00"}, "below_minimum: unit_price"),
     ):
         frame = dirt.plant(frame, kind, changes, reason=reason, among=good, share=0.0003, ids="99{:011d}")
@@ -298,9 +329,10 @@ def _lines(out: Out) -> None:
             out.truth.bad_line(out.source, "order_line", f"orders/{path.name}", line, "too few fields")
     out.truth.rows(out.source, "order_line", good)
     sums = lines.with_columns(
-        currency=orders["currency"].gather(order), minor=pl.col("total"),
+        currency=orders["currency"].gather(order),
+        minor=pl.col("total"),
         day=orders.select(local_day(pl.col("ordered"))).to_series().gather(order),
-    )  # fmt: skip
+    )
     out.truth.sums("line_total", "order_line", out.source, sums)
 
 
@@ -321,8 +353,15 @@ def _refunds(out: Out) -> None:
     )
     good = frame.height
     dirt = out.dirt("refund", "id")
-    frame = dirt.plant(frame, "no day", {"created_at": None, "gateway": "store_credit"}, reason="missing: refunded_at",
-                       among=good, share=0.001, ids="99{:011d}")  # fmt: skip
+    frame = dirt.plant(
+        frame,
+        "no day",
+        {"created_at": None, "gateway": "store_credit"},
+        reason="missing: refunded_at",
+        among=good,
+        share=0.001,
+        ids="99{:011d}",
+    )
     files.write_ndjson(out.folder / "refunds.ndjson", frame)
     credits = refunds.with_columns(currency=currency, day=local_day(pl.col("at")), minor=pl.col("amount"))
     out.truth.rows(out.source, "refund", int(credit.sum()))
@@ -346,8 +385,14 @@ def _fulfilments(out: Out) -> None:
         local_day(pl.col("promised") * 86_400).dt.strftime("%Y-%m-%d").alias("Promised"),
     )
     dirt = out.dirt("shipment", "Fulfillment ID")
-    frame = dirt.spoil(frame, "Shipped At", {"time_german": 0.01}, field="shipped_at",
-                       values=orders.select(utc("shipped")).to_series(), clean=iso_utc(orders, "shipped"))  # fmt: skip
+    frame = dirt.spoil(
+        frame,
+        "Shipped At",
+        {"time_german": 0.01},
+        field="shipped_at",
+        values=orders.select(utc("shipped")).to_series(),
+        clean=iso_utc(orders, "shipped"),
+    )
     out.truth.rows(out.source, "shipment", count)
     files.write_csv(out.folder / "fulfillments.csv", dirt.repeat(frame, among=count))
 
@@ -375,7 +420,7 @@ def _reviews(out: Out, ids: pl.Series) -> None:
     )
     good = frame.height
     dirt = out.dirt("feedback", "Review ID")
-    frame = dirt.spoil(frame, "Text", {"mojibake": 0.03, "space": 0.02}, field="comment")
+    frame = dirt.spoil(frame, "Text", {"mojibake": 0.03, "edge_space": 0.02}, field="comment")
     frame = dirt.plant(
         frame, "no day", {"Submitted At": None}, reason="missing: submitted_at", among=good, ids="RX{:09d}"
     )

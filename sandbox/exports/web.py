@@ -26,9 +26,10 @@ def write(out: Out) -> None:
     """Write the analytics export; its numbers grow with the scale, its rows do not."""
     random = out.random("sessions")
     days = pl.DataFrame({"position": range(DAYS)}).with_columns(
-        day=pl.lit(START) + pl.duration(days="position"), busy=pl.Series(demand() ** 0.7),
+        day=pl.lit(START) + pl.duration(days="position"),
+        busy=pl.Series(demand() ** 0.7),
         meddled=pl.Series(effect("web_sessions")),
-    )  # fmt: skip
+    )
     traffic = pl.DataFrame(_TRAFFIC, schema=["source", "medium", "campaign", "usual"], orient="row")
     devices = pl.DataFrame(_DEVICES, schema=["device", "share"], orient="row")
     rows = days.join(traffic, how="cross", maintain_order="left_right").join(

@@ -82,6 +82,13 @@ def test_hourly_rows_are_not_judged_by_later_rows() -> None:
         assert_frame_equal(detect(rows.head(cut)), whole.head(cut))
 
 
+def test_values_coming_more_often_later_change_nothing_before() -> None:
+    days = [datetime(2023, 1, 2) + timedelta(days=n) for n in range(60)]
+    hours = [days[-1] + timedelta(hours=n) for n in range(1, 200)]
+    rows = pl.DataFrame({"series_id": 1, "ts": days + hours, "value": [*weekly(60), *weekly(199)]})
+    assert_frame_equal(detect(rows).head(60), detect(rows.head(60)))
+
+
 def test_daily_season_of_hourly_values_is_found() -> None:
     rng = np.random.default_rng(1)
     times = [datetime(2023, 1, 2) + timedelta(hours=n) for n in range(24 * 21)]
@@ -98,6 +105,11 @@ def test_little_history_is_not_judged() -> None:
     assert judged["score"][:WARM_UP].to_list() == [0.0] * WARM_UP
     assert flagged(judged) == []
     assert judged["expected"][WARM_UP] == pytest.approx(10, rel=0.1)
+
+
+def test_days_without_a_value_are_no_history() -> None:
+    values = [10.0 if day % 3 == 0 else None for day in range(3 * WARM_UP + 1)]
+    assert detect(frame(values))["expected"].is_not_null().arg_true().to_list() == [61, 62, 63]
 
 
 def test_small_counts_are_noise_and_large_ones_are_not() -> None:
@@ -120,7 +132,7 @@ def test_rare_amounts_of_usual_size_are_no_anomalies_once_known() -> None:
 
 
 def test_constant_series_stays_quiet_until_it_changes() -> None:
-    judged = detect(frame([0.5] * 90 + [0.7] + [0.5] * 9))
+    judged = detect(frame([0.5] * 90 + [0.7] + [0.5] * 6 + [0.504] + [0.5]))
     assert flagged(judged) == [90]
 
 
@@ -134,9 +146,9 @@ def test_level_shift_is_flagged_at_first_and_then_learned() -> None:
 
 def test_past_anomalies_do_not_blunt_the_judgement() -> None:
     values = weekly(150)
-    values[[90, 97, 104]] *= 5
-    values[125] = 5
-    assert flagged(detect(frame(values))) == [90, 97, 104, 125]
+    values[[80, 95, 110]] *= 4
+    values[124] = 5
+    assert flagged(detect(frame(values))) == [80, 95, 110, 124]
 
 
 def test_outage_of_days_is_flagged_and_the_return_is_not() -> None:
@@ -199,9 +211,9 @@ def test_known_holiday_is_expected_and_an_unknown_one_is_judged_mildly() -> None
     values[christmas] *= 0.3
     rows = frame(values, start=start)
     days = [date(2021, 12, 25), date(2022, 12, 25)]
-    assert flagged(detect(rows)) == christmas
+    assert set(christmas) <= set(flagged(detect(rows)))
     judged = detect(rows, holidays=days)
-    assert flagged(judged) == []
+    assert not set(christmas) & set(flagged(judged))
     first, second = christmas
     assert judged["expected"][second] < 0.6 * detect(rows)["expected"][second]
     width = judged["upper"] - judged["lower"]
@@ -218,7 +230,7 @@ def test_named_holidays_that_move_learn_from_each_other() -> None:
     named, plain = detect(rows, holidays=easter), detect(rows, holidays=list(easter))
     assert named["expected"][places[1]] < 0.7 * plain["expected"][places[1]]
     values[places[2]] = 90  # a holiday on which people shop as never before is news
-    assert flagged(detect(frame(values, start=start), holidays=easter)) == [places[2]]
+    assert set(places) & set(flagged(detect(frame(values, start=start), holidays=easter))) == {places[2]}
 
 
 def test_rows_keep_their_order_columns_and_series() -> None:
@@ -250,14 +262,15 @@ def test_midnights_are_days_also_across_the_change_of_clocks(zone: str | None) -
     rows = frame(values).with_columns(
         pl.Series("ts", [datetime(2023, 1, 2, tzinfo=tz) + timedelta(days=n) for n in range(140)])
     )
-    assert_frame_equal(detect(rows)[JUDGED], detect(frame(values))[JUDGED])
+    holiday = [MONDAY + timedelta(days=90)]
+    assert_frame_equal(detect(rows, holidays=holiday)[JUDGED], detect(frame(values), holidays=holiday)[JUDGED])
 
 
 def test_whole_numbers_and_decimals_are_taken_alike() -> None:
     values = [int(value) for value in weekly(100)]
     floats = detect(frame(np.array(values, float)))[JUDGED]
     assert_frame_equal(detect(frame(values))[JUDGED], floats)
-    assert_frame_equal(detect(frame([Decimal(value) for value in values]))[JUDGED], floats)
+    assert_frame_equal(detect(frame(values).with_columns(pl.Series("value", map(Decimal, values))))[JUDGED], floats)
 
 
 def test_a_higher_threshold_widens_the_bounds() -> None:

@@ -8,11 +8,14 @@ import pytest
 
 from sandbox import generate
 
-SCALE = 0.02
+
+@pytest.fixture(scope="session")
+def scale() -> float:
+    return 0.02
 
 
 @pytest.fixture(scope="session")
-def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def company(tmp_path_factory: pytest.TempPathFactory, scale: float) -> Path:
     folder = tmp_path_factory.mktemp("sandbox") / "company"
-    generate.write(folder, scale=SCALE)
+    generate.write(folder, scale=scale)
     return folder

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import edit
+from sandbox import edit, generate
+from sandbox.files import MARKER
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def rows(company: Path, file: str) -> dict[str, dict[str, str]]:
 def changed_files(company: Path, mine: Path) -> set[str]:
     before = {p.relative_to(company): p.read_bytes() for p in company.rglob("*") if p.is_file()}
     after = {p.relative_to(mine): p.read_bytes() for p in mine.rglob("*") if p.is_file()}
-    return {k.as_posix() for k in before.keys() | after.keys() if before.get(k) != after.get(k)}
+    return {k.as_posix() for k in before.keys() | after.keys() if before.get(k) != after.get(k)} - {MARKER}
 
 
 def test_a_new_month_has_orders_and_their_lines(company: Path, mine: Path) -> None:
@@ -72,3 +73,10 @@ def test_corrupting_and_removing_touch_only_their_files(company: Path, mine: Pat
 def test_a_folder_without_exports_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="python -m sandbox write"):
         edit.change_order(tmp_path)
+
+
+def test_writing_again_undoes_the_edits(company: Path, mine: Path, scale: float) -> None:
+    edit.remove_source(mine, "web")
+    edit.add_month(mine)
+    assert generate.write(mine, scale=scale) is True
+    assert not changed_files(company, mine)

@@ -172,7 +172,8 @@ class Work:
             self.reasons = put(old, positions, new.zip_with(new.is_not_null(), old.gather(positions)))
         asides = pl.Series([m.aside for m in mended], dtype=pl.String)
         if asides.null_count() < len(asides):
-            self.asides = put(_nothing(len(self.values)), positions, asides.gather(at))
+            known = _nothing(len(self.values)) if self.asides is None else self.asides
+            self.asides = put(known, positions, asides.gather(at))
 
     def placeholders(self) -> None:
         """Null what only says that nothing is known."""

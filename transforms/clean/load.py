@@ -94,19 +94,6 @@ SELECT
 FROM beside_best
 """
 
-#: Differing rows with one key in one file: which of them is right cannot be known, so a person must look.
-_REPEATED_KEYS = """
-CREATE OR REPLACE TEMP TABLE stage_repeated AS
-SELECT
-    source, source_id, ['duplicate_key: later row kept'] AS reasons,
-    json_merge_patch(to_json(s), coalesce(original, '{}')) AS row,
-    source_file, source_row, source_updated_at
-FROM (
-    SELECT * EXCLUDE (row_hash) FROM temp.stage_accepted
-    WHERE rowid IN (SELECT id FROM temp.stage_fate WHERE fate = 'duplicate_key')
-) AS s
-"""
-
 
 @dataclass(frozen=True)
 class CleanReport:
@@ -231,7 +218,7 @@ def _create_stage(con: duckdb.DuckDBPyConnection, contract: Contract) -> None:
 
 
 def _drop_stage(con: duckdb.DuckDBPyConnection) -> None:
-    names = ("accepted", "quarantined", "load", "version", "fate", "repeated", "change", "seen")
+    names = ("accepted", "quarantined", "load", "version", "fate", "change", "seen")
     for name in (f"stage_{n}" for n in names):
         con.execute(f"DROP TABLE IF EXISTS temp.{name}")
 
@@ -286,14 +273,13 @@ def _settle_versions(
     """Keep one version of each record in the stage; gives superseded rows, exact duplicates, and issues."""
     con.execute(_VERSIONS)
     con.execute(_FATES)
-    con.execute(_REPEATED_KEYS)
+    _take_repeated_keys(con, contract)
     for side, table in (("good", "stage_accepted"), ("bad", "stage_quarantined")):
         con.execute(
             f"DELETE FROM temp.{table} WHERE rowid IN "
-            "(SELECT id FROM temp.stage_fate WHERE side = ? AND fate IN ('superseded', 'exact_duplicate', 'duplicate_key'))",
+            "(SELECT id FROM temp.stage_fate WHERE side = ? AND fate != 'kept')",
             [side],
         )
-    con.execute("INSERT INTO temp.stage_quarantined BY NAME SELECT * FROM temp.stage_repeated")
     counts = dict(con.execute("SELECT fate, count(*) FROM temp.stage_fate GROUP BY 1").fetchall())
     found = []
     for fate in ("exact_duplicate", "duplicate_key"):
@@ -304,6 +290,22 @@ def _settle_versions(
             examples: list[dict[str, str | None]] = [{"before": i, "after": i, "source_id": i} for (i,) in ids]
             found.append(issue(contract, source, "source_id", fate, counts[fate], examples))
     return counts.get("superseded", 0), counts.get("exact_duplicate", 0), found
+
+
+def _take_repeated_keys(con: duckdb.DuckDBPyConnection, contract: Contract) -> None:
+    """Differing rows with one key in one file: which of them is right cannot be known, so a person must look."""
+    # As text, since JSON numbers are floats.
+    said = ", ".join(f"{literal(c.name)}, CAST({quoted(c.name)} AS VARCHAR)" for c in contract.columns)
+    con.execute(
+        f"""
+        INSERT INTO temp.stage_quarantined BY NAME
+        SELECT source, source_id, ['duplicate_key: later row kept'] AS reasons,
+               json_merge_patch(json_object({said}), coalesce(original, '{{}}')) AS row,
+               source_file, source_row, source_updated_at
+        FROM temp.stage_accepted
+        WHERE rowid IN (SELECT id FROM temp.stage_fate WHERE side = 'good' AND fate = 'duplicate_key')
+        """
+    )
 
 
 @dataclass(frozen=True)
@@ -404,7 +406,8 @@ def _report(
     seconds: float,
 ) -> CleanReport:
     reasons = con.execute(
-        "SELECT reason, count(*) FROM (SELECT unnest(reasons) AS reason FROM temp.stage_quarantined) GROUP BY 1 ORDER BY 1"
+        "SELECT reason, count(*) FROM (SELECT unnest(reasons) AS reason FROM temp.stage_quarantined) "
+        "GROUP BY 1 ORDER BY 1"
     ).fetchall()
     quarantined = con.execute("SELECT count(*) FROM temp.stage_quarantined").fetchone()
     accepted = con.execute("SELECT count(*) FROM temp.stage_accepted").fetchone()

@@ -25,7 +25,7 @@ _COMMA_DECIMAL = re.compile(r"\d{1,3}(?:\.\d{3})+,\d+")
 _GROUPS_ONLY = re.compile(r"\d{1,3}(?:(?:\.\d{3}){2,}|(?:,\d{3}){2,})|\d{1,2}(?:,\d{2})+,\d{3}")
 _ONE_MARK = re.compile(r"(\d*)[.,](\d*)")
 _OPEN = re.compile(r"[1-9]\d{0,2}[.,]\d{3}")
-_SCIENTIFIC = re.compile(r"\d+(?:\.\d+)?[eE][+-]?\d{1,2}")
+_SCIENTIFIC = re.compile(r"\d+(?:\.\d+)?[eE][+-]?\d{1,3}")
 _AFFIXES = re.compile(r"([^\d.,'()+\- ]*\.?)[ ]*(.*?)[ ]*([^\d.,'()+\- ]*\.?)", re.DOTALL)
 #: What needs no second look: grouped with a mark of decimals, or a fraction that is no group of three.
 _BULK_COMMA = r"^-?(?:\d{1,3}(?:\.\d{3})+,\d+|\d{1,3}(?:[ ']\d{3})+,\d+|\d+,(?:\d{1,2}|\d{4,}))$"
@@ -49,7 +49,7 @@ def integer_rule(values: pl.Series, job: Job) -> Outcome:
     if values.dtype.is_integer() and values.dtype not in (pl.UInt64, pl.Int128, pl.UInt128):
         return Outcome(values.cast(pl.Int64))
     work = _to_plain(values, job, digits=18, scale=0)
-    return work.outcome(work.values.cast(pl.Int64, strict=False))
+    return work.outcome(work.values.str.replace(r"\.0+$", "").cast(pl.Int64, strict=False))
 
 
 def decimal_shape(duckdb_type: str) -> tuple[int, int]:
@@ -88,7 +88,8 @@ def _in_bulk(work: Work, odd: pl.Series, digits: int, scale: int, base_currency:
     digits_only = bare.str.replace_all(r"[.'\s]", "").str.replace(",", ".", literal=True)
     plain = pl.when(comma).then(digits_only).when(dot).then(bare.str.replace_all(r"[,'\s]", ""))
     settled = pl.select(plain).to_series()
-    fits = settled.str.contains(rf"^-?\d{{1,{digits}}}(?:\.\d{{1,{scale}}})?$").fill_null(False)
+    fraction = rf"(?:\.\d{{1,{scale}}})?" if scale else ""
+    fits = settled.str.contains(rf"^-?\d{{1,{digits}}}{fraction}$").fill_null(False)
     if mark is not None and base_currency:
         known = {m: currency_of_mark(m, base_currency) for m in mark.unique().drop_nulls()}
         asides = mark.replace_strict(list(known), list(known.values()), return_dtype=pl.String)

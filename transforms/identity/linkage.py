@@ -33,7 +33,7 @@ def resolve(records: pl.DataFrame) -> pl.DataFrame:
         IdentityError: record_id is missing, null or occurs twice.
     """
     _check(records)
-    labels = _components(_key_columns(records))
+    labels = _components(_key_columns(records), records.height)
     return (
         records.select("record_id")
         .with_columns(label=labels)
@@ -92,7 +92,7 @@ def _key_columns(records: pl.DataFrame) -> pl.DataFrame:
     return records.select(pl.when(value != "").then(value).alias(key) for key, value in plain.items())
 
 
-def _components(keys: pl.DataFrame) -> pl.Series:
+def _components(keys: pl.DataFrame, count: int) -> pl.Series:
     """Connected components of the records, each linked to the first record that has the same key."""
     import numpy as np
     from scipy.sparse import coo_array
@@ -106,7 +106,6 @@ def _components(keys: pl.DataFrame) -> pl.Series:
         .filter(pl.col("record") != pl.col("first"))
         for key in keys.columns
     ]
-    count = numbered.height
     if not edges or not count:
         return pl.Series("label", np.arange(count, dtype=np.int32))
     joined = pl.concat(edges).collect()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from connectors.files import CONNECTOR, extract
+from connectors.files import CONNECTOR
 
 A = "id,name\n001,Ann\n002,Bob\n"
 
@@ -245,7 +245,7 @@ def test_a_file_being_written_waits(drop: Any, kinds: Any, monkeypatch: pytest.M
     def write_on(seconds: float) -> None:
         path.write_text(A)
 
-    monkeypatch.setattr(extract.time, "sleep", write_on)
+    monkeypatch.setattr("connectors.files.extract.time.sleep", write_on)
     report = drop.load()
     assert (kinds(report), report.files_read) == (["busy_file"], [])
     monkeypatch.undo()

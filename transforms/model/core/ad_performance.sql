@@ -12,7 +12,8 @@ priced AS (
         coalesce(ad.platform, campaign.platform) AS linked_platform,
         coalesce(campaign.name, ad.campaign_name) AS linked_campaign_name,
         campaign.channel,
-        CASE WHEN ad.currency = night.base_currency THEN CAST(1 AS DECIMAL(20, 14)) ELSE fx.rate END AS rate
+        ad.currency = night.base_currency AS is_base,
+        fx.rate
     FROM clean.ad_performance AS ad
     CROSS JOIN meta.night AS night
     LEFT JOIN core.campaign AS by_id ON by_id.source = ad.source AND by_id.source_id = ad.campaign_id
@@ -38,8 +39,11 @@ SELECT
     clicks,
     spend,
     currency,
-    spend * rate AS spend_base,
+    CASE WHEN is_base THEN spend ELSE CAST(spend * rate AS DECIMAL(18, 4)) END AS spend_base,
     conversions,
     conversion_value,
-    conversion_value * rate AS conversion_value_base
+    CASE
+        WHEN is_base THEN conversion_value
+        ELSE CAST(conversion_value * rate AS DECIMAL(18, 4))
+    END AS conversion_value_base
 FROM priced

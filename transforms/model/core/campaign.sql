@@ -81,9 +81,10 @@ SELECT
     campaign.objective,
     campaign.budget,
     campaign.currency,
-    campaign.budget
-        * CASE WHEN campaign.currency = night.base_currency THEN CAST(1 AS DECIMAL(20, 14)) ELSE fx.rate END
-        AS budget_base,
+    CASE
+        WHEN campaign.currency = night.base_currency THEN campaign.budget
+        ELSE CAST(campaign.budget * fx.rate AS DECIMAL(18, 4))
+    END AS budget_base,
     campaign.started_date,
     campaign.ended_date,
     campaign.is_implied

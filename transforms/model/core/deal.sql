@@ -43,9 +43,10 @@ SELECT
     linked.status,
     linked.amount,
     linked.currency,
-    linked.amount
-        * CASE WHEN linked.currency = linked.base_currency THEN CAST(1 AS DECIMAL(20, 14)) ELSE fx.rate END
-        AS amount_base,
+    CASE
+        WHEN linked.currency = linked.base_currency THEN linked.amount
+        ELSE CAST(linked.amount * fx.rate AS DECIMAL(18, 4))
+    END AS amount_base,
     linked.probability_pct,
     linked.lead_source,
     linked.lost_reason,

@@ -32,5 +32,5 @@ LEFT JOIN identity.assignment AS by_contact
 LEFT JOIN identity.assignment AS by_email
     ON by_email.record_id = 'email:' || feedback.source || ':' || feedback.email
 LEFT JOIN identity.product AS product
-    ON product.record_id = 'product:' || feedback.source || ':' || feedback.product_id
+    ON product.source = feedback.source AND product.source_id = feedback.product_id
 WHERE NOT feedback.is_deleted

@@ -16,7 +16,7 @@ SELECT
     level.on_hand - coalesce(level.reserved, 0) AS available
 FROM clean.inventory_level AS level
 LEFT JOIN identity.product AS by_id
-    ON by_id.record_id = 'product:' || level.source || ':' || level.product_id
+    ON by_id.source = level.source AND by_id.source_id = level.product_id
 LEFT JOIN identity.product AS by_sku ON by_sku.record_id = 'sku:' || level.source || ':' || level.sku
 LEFT JOIN core.product AS product ON product.product_id = coalesce(by_id.product_id, by_sku.product_id)
 WHERE NOT level.is_deleted

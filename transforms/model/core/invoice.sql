@@ -13,9 +13,10 @@ SELECT
     invoice.tax,
     invoice.total,
     invoice.currency,
-    invoice.total
-        * CASE WHEN invoice.currency = night.base_currency THEN CAST(1 AS DECIMAL(20, 14)) ELSE fx.rate END
-        AS total_base,
+    CASE
+        WHEN invoice.currency = night.base_currency THEN invoice.total
+        ELSE CAST(invoice.total * fx.rate AS DECIMAL(18, 4))
+    END AS total_base,
     invoice.issued_date,
     invoice.due_date,
     invoice.paid_at,

@@ -16,14 +16,15 @@ WITH linked AS (
         ON sales_order.source = line.source AND sales_order.source_id = line.order_id
     CROSS JOIN meta.night AS night
     LEFT JOIN identity.product AS by_id
-        ON by_id.record_id = 'product:' || line.source || ':' || line.product_id
+        ON by_id.source = line.source AND by_id.source_id = line.product_id
     LEFT JOIN identity.product AS by_sku ON by_sku.record_id = 'sku:' || line.source || ':' || line.sku
     WHERE NOT line.is_deleted
 ),
 priced AS (
     SELECT
         linked.*,
-        CASE WHEN linked.linked_currency = linked.base_currency THEN CAST(1 AS DECIMAL(20, 14)) ELSE fx.rate END AS rate
+        linked.linked_currency = linked.base_currency AS is_base,
+        fx.rate
     FROM linked
     LEFT JOIN core.fx_rate AS fx ON fx.currency = linked.linked_currency AND fx.date = linked.ordered_date
 )
@@ -44,8 +45,14 @@ SELECT
     priced.shipping,
     priced.total,
     priced.linked_currency AS currency,
-    priced.total * priced.rate AS total_base,
-    priced.shipping * priced.rate AS shipping_base,
+    CASE
+        WHEN priced.is_base THEN priced.total
+        ELSE CAST(priced.total * priced.rate AS DECIMAL(18, 4))
+    END AS total_base,
+    CASE
+        WHEN priced.is_base THEN priced.shipping
+        ELSE CAST(priced.shipping * priced.rate AS DECIMAL(18, 4))
+    END AS shipping_base,
     product.cost_base * priced.quantity AS cost_base,
     priced.seller_id,
     priced.channel,

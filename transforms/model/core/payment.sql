@@ -33,7 +33,8 @@ ordered AS (
 priced AS (
     SELECT
         ordered.*,
-        CASE WHEN ordered.currency = ordered.base_currency THEN CAST(1 AS DECIMAL(20, 14)) ELSE fx.rate END AS rate
+        ordered.currency = ordered.base_currency AS is_base,
+        fx.rate
     FROM ordered
     LEFT JOIN core.fx_rate AS fx
         ON fx.currency = ordered.currency AND fx.date = coalesce(ordered.paid_date, ordered.ordered_date)
@@ -49,8 +50,8 @@ SELECT
     amount,
     fee,
     currency,
-    amount * rate AS amount_base,
-    fee * rate AS fee_base,
+    CASE WHEN is_base THEN amount ELSE CAST(amount * rate AS DECIMAL(18, 4)) END AS amount_base,
+    CASE WHEN is_base THEN fee ELSE CAST(fee * rate AS DECIMAL(18, 4)) END AS fee_base,
     installments,
     paid_at,
     coalesce(paid_date, ordered_date) AS paid_date,

@@ -62,12 +62,16 @@ SELECT
     survivor.brand,
     price.price,
     price.currency AS price_currency,
-    price.price * CASE WHEN price.currency = night.base_currency THEN CAST(1 AS DECIMAL(20, 14)) ELSE price_fx.rate END
-        AS price_base,
+    CASE
+        WHEN price.currency = night.base_currency THEN price.price
+        ELSE CAST(price.price * price_fx.rate AS DECIMAL(18, 4))
+    END AS price_base,
     cost.cost,
     cost.currency AS cost_currency,
-    cost.cost * CASE WHEN cost.currency = night.base_currency THEN CAST(1 AS DECIMAL(20, 14)) ELSE cost_fx.rate END
-        AS cost_base,
+    CASE
+        WHEN cost.currency = night.base_currency THEN cost.cost
+        ELSE CAST(cost.cost * cost_fx.rate AS DECIMAL(18, 4))
+    END AS cost_base,
     survivor.barcode,
     survivor.weight_grams,
     survivor.is_active,

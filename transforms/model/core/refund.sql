@@ -19,7 +19,8 @@ WITH linked AS (
 priced AS (
     SELECT
         linked.*,
-        CASE WHEN linked.currency = linked.base_currency THEN CAST(1 AS DECIMAL(20, 14)) ELSE fx.rate END AS rate
+        linked.currency = linked.base_currency AS is_base,
+        fx.rate
     FROM linked
     LEFT JOIN core.fx_rate AS fx ON fx.currency = linked.currency AND fx.date = linked.refunded_date
 )
@@ -32,7 +33,7 @@ SELECT
     customer_id,
     amount,
     currency,
-    amount * rate AS amount_base,
+    CASE WHEN is_base THEN amount ELSE CAST(amount * rate AS DECIMAL(18, 4)) END AS amount_base,
     reason,
     refunded_at,
     refunded_date

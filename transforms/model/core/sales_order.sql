@@ -37,7 +37,8 @@ priced AS (
         CAST(sales_order.ordered_at AT TIME ZONE night.timezone AS DATE) AS ordered_date,
         sales_order.status <> 'cancelled' AS is_counted,
         refunded.refunded_base,
-        CASE WHEN sales_order.currency = night.base_currency THEN CAST(1 AS DECIMAL(20, 14)) ELSE fx.rate END AS rate
+        sales_order.currency = night.base_currency AS is_base,
+        fx.rate
     FROM clean.sales_order AS sales_order
     INNER JOIN identity.sales_order AS known
         ON known.source = sales_order.source AND known.source_id = sales_order.source_id
@@ -54,11 +55,11 @@ priced AS (
 based AS (
     SELECT
         priced.*,
-        CAST(subtotal * rate AS DECIMAL(18, 4)) AS subtotal_base,
-        CAST(discount * rate AS DECIMAL(18, 4)) AS discount_base,
-        CAST(shipping * rate AS DECIMAL(18, 4)) AS shipping_base,
-        CAST(tax * rate AS DECIMAL(18, 4)) AS tax_base,
-        CAST(total * rate AS DECIMAL(18, 4)) AS total_base
+        CASE WHEN is_base THEN subtotal ELSE CAST(subtotal * rate AS DECIMAL(18, 4)) END AS subtotal_base,
+        CASE WHEN is_base THEN discount ELSE CAST(discount * rate AS DECIMAL(18, 4)) END AS discount_base,
+        CASE WHEN is_base THEN shipping ELSE CAST(shipping * rate AS DECIMAL(18, 4)) END AS shipping_base,
+        CASE WHEN is_base THEN tax ELSE CAST(tax * rate AS DECIMAL(18, 4)) END AS tax_base,
+        CASE WHEN is_base THEN total ELSE CAST(total * rate AS DECIMAL(18, 4)) END AS total_base
     FROM priced
 ),
 netted AS (
@@ -72,6 +73,7 @@ returned AS (
     SELECT
         netted.*,
         CASE
+            WHEN goods_base IS NULL THEN NULL
             -- A source that marks an order refunded but exports no refunds means all of it.
             WHEN is_counted AND status = 'refunded' AND refunded_base IS NULL THEN goods_base
             WHEN is_counted THEN least(coalesce(refunded_base, 0), goods_base)
@@ -79,13 +81,16 @@ returned AS (
         END AS returns_base
     FROM netted
 ),
--- Numbered apart from the wide rows, so that only three columns are sorted.
+-- Numbered apart from the wide rows, so that few columns are sorted.
 numbered AS (
     SELECT
-        order_id,
-        row_number() OVER (PARTITION BY customer_id ORDER BY ordered_at, order_id) AS customer_order_number
-    FROM returned
-    WHERE is_counted AND customer_id IS NOT NULL
+        known.order_id,
+        row_number() OVER (PARTITION BY known.customer_id ORDER BY sales_order.ordered_at, known.order_id)
+            AS customer_order_number
+    FROM identity.sales_order AS known
+    INNER JOIN clean.sales_order AS sales_order
+        ON sales_order.source = known.source AND sales_order.source_id = known.source_id
+    WHERE sales_order.status <> 'cancelled' AND known.customer_id IS NOT NULL
 )
 SELECT
     returned.order_id,

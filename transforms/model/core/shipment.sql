@@ -27,9 +27,10 @@ SELECT
     linked.status,
     linked.cost,
     linked.currency,
-    linked.cost
-        * CASE WHEN linked.currency = linked.base_currency THEN CAST(1 AS DECIMAL(20, 14)) ELSE fx.rate END
-        AS cost_base,
+    CASE
+        WHEN linked.currency = linked.base_currency THEN linked.cost
+        ELSE CAST(linked.cost * fx.rate AS DECIMAL(18, 4))
+    END AS cost_base,
     linked.shipped_at,
     linked.shipped_date,
     linked.delivered_at,

@@ -5,7 +5,8 @@ WITH priced AS (
         coalesce(by_contact.customer_id, by_email.customer_id) AS customer_id,
         CAST(subscription.started_at AT TIME ZONE night.timezone AS DATE) AS started_date,
         CAST(subscription.cancelled_at AT TIME ZONE night.timezone AS DATE) AS cancelled_date,
-        CASE WHEN subscription.currency = night.base_currency THEN CAST(1 AS DECIMAL(20, 14)) ELSE fx.rate END AS rate
+        subscription.currency = night.base_currency AS is_base,
+        fx.rate
     FROM clean.subscription AS subscription
     CROSS JOIN meta.night AS night
     LEFT JOIN identity.assignment AS by_contact
@@ -27,7 +28,7 @@ SELECT
     currency,
     interval AS billing_interval,
     CAST(
-        amount * rate AS DECIMAL(18, 4)
+        CASE WHEN is_base THEN amount ELSE CAST(amount * rate AS DECIMAL(18, 4)) END AS DECIMAL(18, 4)
     ) * CASE interval
         WHEN 'day' THEN CAST(30.4167 AS DECIMAL(10, 6))
         WHEN 'week' THEN CAST(4.345238 AS DECIMAL(10, 6))

@@ -23,7 +23,12 @@ SELECT
     sum(CASE WHEN deal.status = 'open' THEN 1 ELSE 0 END) AS open_deals,
     coalesce(sum(CASE WHEN deal.status = 'open' THEN deal.amount_base END), 0) AS open_amount_base,
     coalesce(
-        sum(CASE WHEN deal.status = 'open' THEN CAST(deal.amount_base * deal.probability_pct / 100 AS DECIMAL(18, 4)) END),
+        sum(
+            CASE
+                WHEN deal.status = 'open'
+                    THEN CAST(deal.amount_base * deal.probability_pct / 100 AS DECIMAL(18, 4))
+            END
+        ),
         0
     ) AS weighted_amount_base,
     sum(CASE WHEN deal.is_overdue THEN 1 ELSE 0 END) AS overdue_deals,

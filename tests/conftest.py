@@ -1,0 +1,33 @@
+"""What all tests share: where real data lies, and an environment without the developer's own settings."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def _real_data() -> Path:
+    chosen = os.environ.get("MILLPOND_REAL_DATA")
+    return Path(chosen) if chosen else ROOT.parent / "shared" / "real"
+
+
+REAL_DATA = _real_data()
+
+
+@pytest.fixture
+def real_data() -> Path:
+    """The folder of real data sets; the test is skipped, and listed with its reason, where there is none."""
+    if not REAL_DATA.is_dir():
+        pytest.skip(f"REAL DATA ABSENT: {REAL_DATA} does not exist; set MILLPOND_REAL_DATA to run this test")
+    return REAL_DATA
+
+
+@pytest.fixture(autouse=True)
+def _clean_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("MILLPOND_COMPANY", "MILLPOND_HOME", "MILLPOND_REAL_DATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
