@@ -50,10 +50,11 @@ def build(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
         build_model(con, model)
         if model.table == "identity.record":
             previous = con.sql("FROM identity.assignment").pl()
-            assignment, history = identity.link(con.sql("FROM identity.record").pl(), previous, happened_at=NIGHT)
+            linked = identity.link(con.sql("FROM identity.record").pl(), previous, happened_at=NIGHT)
             con.execute("DELETE FROM identity.assignment")
-            con.execute("INSERT INTO identity.assignment BY NAME SELECT * FROM assignment")
-            con.execute("INSERT INTO identity.history BY NAME SELECT * FROM history")
+            for name, frame in zip(("assignment", "history"), linked, strict=True):
+                con.register("linked_rows", frame)
+                con.execute(f"INSERT INTO identity.{name} BY NAME SELECT * FROM linked_rows")
     return con
 
 

@@ -137,6 +137,11 @@ def test_repeated_rows_of_a_file(con: duckdb.DuckDBPyConnection) -> None:
     assert sorted(found.fetchall()) == [("changed", "exact_duplicate", 1), ("rejected", "duplicate_key", 1)]
 
 
+def test_good_row_of_a_file_counts_although_a_bad_one_follows(con: duckdb.DuckDBPyConnection) -> None:
+    report = night(con, [("1", "1", None, "a.csv", 2), ("1", "bad", None, "a.csv", 3)])
+    assert (amounts(con), report.reasons) == ({"1": Decimal(1)}, {"not_a_number: amount": 1})
+
+
 def test_versions_in_one_change_log_follow_their_time(con: duckdb.DuckDBPyConnection) -> None:
     report = night(con, [("1", "1", "2026-01-05", "a.csv", 2), ("1", "2", "2026-01-02", "a.csv", 3)])
     assert (amounts(con), report.superseded, report.quarantined) == ({"1": Decimal(1)}, 1, 0)

@@ -12,11 +12,11 @@ from typing import Any
 import duckdb
 import pytest
 import sqlglot
-from tests.transforms.clean_tables import AS_OF, NIGHT, Rows, build, built, database
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlglot import exp
 
+from tests.transforms.clean_tables import AS_OF, NIGHT, Rows, build, built, database
 from transforms import models
 from warehouse import contracts
 
@@ -229,7 +229,8 @@ def test_staff_with_one_address_is_one_person(night: duckdb.DuckDBPyConnection) 
 
 
 def test_customer_takes_the_latest_live_contact(night: duckdb.DuckDBPyConnection) -> None:
-    query = """SELECT full_name, email, phone, postcode, account_id, company_name, owner_id, sources, records, is_deleted
+    query = """SELECT full_name, email, phone, postcode, account_id, company_name, owner_id, sources, records,
+                      is_deleted
                FROM core.customer ORDER BY full_name NULLS LAST, email"""
     eva = ("Eva M. Roth", "eva@x.de", "+491", "53111", "domain:acme.de", "Acme GmbH", "crm:s1")
     assert rows(night, query) == [
@@ -253,7 +254,9 @@ def test_products_meet_by_sku(night: duckdb.DuckDBPyConnection) -> None:
 
 
 def test_rates_are_direct_or_inverse_and_last_until_the_next(night: duckdb.DuckDBPyConnection) -> None:
-    query = "SELECT date, currency, rate FROM core.fx_rate WHERE date BETWEEN '2024-02-28' AND '2024-03-04' ORDER BY 2, 1"
+    query = (
+        "SELECT date, currency, rate FROM core.fx_rate WHERE date BETWEEN '2024-02-28' AND '2024-03-04' ORDER BY 2, 1"
+    )
     gbp, usd, later = Decimal("1.25"), Decimal("0.9"), Decimal("0.95")
     assert rows(night, query) == [
         *[(date(2024, 3, day), "GBP", gbp) for day in (1, 2, 3, 4)],
@@ -494,7 +497,8 @@ def test_cohort_retention() -> None:
     order = {"status": "paid", "currency": "EUR", "total": 10}
     days = [("a", "2024-01-05"), ("b", "2024-01-09"), ("a", "2024-03-01"), ("a", "2024-03-02"), ("c", "2024-02-01")]
     orders = [
-        {"source_id": f"o{i}", "email": f"{who}@x.de", "ordered_at": at(day), **order} for i, (who, day) in enumerate(days)
+        {"source_id": f"o{i}", "email": f"{who}@x.de", "ordered_at": at(day), **order}
+        for i, (who, day) in enumerate(days)
     ]
     with built({"sales_order": orders}) as con:
         query = """SELECT cohort_date, months_since, customers, active_customers, orders, net_revenue_base, retention
@@ -539,7 +543,7 @@ def test_contracts_hold_on_the_night(night: duckdb.DuckDBPyConnection) -> None:
 maybe = st.sampled_from([None, "1", "2", "3"])
 email = st.sampled_from([None, "a@x.de", "b@x.de", ""])
 source = st.sampled_from(["shop", "crm"])
-moment = st.datetimes(datetime(2024, 1, 1), datetime(2024, 4, 5), timezones=st.just(UTC))  # noqa: DTZ001
+moment = st.datetimes(datetime(2024, 1, 1), datetime(2024, 4, 5), timezones=st.just(UTC))
 
 
 def some(**columns: st.SearchStrategy[Any]) -> st.SearchStrategy[list[dict[str, Any]]]:
@@ -558,40 +562,76 @@ companies = st.fixed_dictionaries(
         "product": some(sku=maybe, price=cents, cost=cents, **money),
         "campaign": some(name=st.sampled_from(["Spring", "Autumn"]), platform=maybe),
         "fx_rate": some(
-            base_currency=st.just("USD"), quote_currency=st.just("EUR"), date=st.just(date(2024, 2, 1)),
+            base_currency=st.just("USD"),
+            quote_currency=st.just("EUR"),
+            date=st.just(date(2024, 2, 1)),
             rate=st.just(Decimal("0.9")),
         ),
         "sales_order": some(
-            contact_id=maybe, email=email, order_number=maybe, status=st.sampled_from(["paid", "cancelled", "refunded"]),
-            total=cents, tax=cents, campaign=st.sampled_from([None, "spring", "x"]), ordered_at=moment, **money,
+            contact_id=maybe,
+            email=email,
+            order_number=maybe,
+            status=st.sampled_from(["paid", "cancelled", "refunded"]),
+            total=cents,
+            tax=cents,
+            campaign=st.sampled_from([None, "spring", "x"]),
+            ordered_at=moment,
+            **money,
         ),
         "order_line": some(
             order_id=maybe, product_id=maybe, sku=maybe, quantity=st.integers(1, 3), unit_price=cents, total=cents
         ),
         "payment": some(
-            order_id=maybe, order_number=maybe, contact_id=maybe, email=email, status=st.just("succeeded"),
-            amount=cents, paid_at=st.one_of(st.none(), moment), **money,
+            order_id=maybe,
+            order_number=maybe,
+            contact_id=maybe,
+            email=email,
+            status=st.just("succeeded"),
+            amount=cents,
+            paid_at=st.one_of(st.none(), moment),
+            **money,
         ),
         "refund": some(payment_id=maybe, order_number=maybe, amount=cents, refunded_at=moment, **money),
         "ticket": some(
-            contact_id=maybe, email=email, order_number=maybe, assignee_id=maybe, status=st.sampled_from(["open", "solved"]),
-            created_at=moment, solved_at=moment,
+            contact_id=maybe,
+            email=email,
+            order_number=maybe,
+            assignee_id=maybe,
+            status=st.sampled_from(["open", "solved"]),
+            created_at=moment,
+            solved_at=moment,
         ),
         "deal": some(
-            contact_id=maybe, company_id=maybe, owner_id=maybe, status=st.sampled_from(["open", "won"]), amount=cents,
-            created_at=moment, closed_at=moment, **money,
+            contact_id=maybe,
+            company_id=maybe,
+            owner_id=maybe,
+            status=st.sampled_from(["open", "won"]),
+            amount=cents,
+            created_at=moment,
+            closed_at=moment,
+            **money,
         ),
         "feedback": some(order_id=maybe, product_id=maybe, email=email, submitted_at=moment),
         "inventory_level": some(
-            product_id=maybe, sku=st.sampled_from(["1", "9"]), date=moment.map(datetime.date), on_hand=st.integers(-1, 3)
+            product_id=maybe,
+            sku=st.sampled_from(["1", "9"]),
+            date=moment.map(datetime.date),
+            on_hand=st.integers(-1, 3),
         ),
-        "marketing_touch": some(contact_id=maybe, email=email, campaign_id=maybe, kind=st.just("click"), occurred_at=moment),
+        "marketing_touch": some(
+            contact_id=maybe, email=email, campaign_id=maybe, kind=st.just("click"), occurred_at=moment
+        ),
         "ad_performance": some(
-            campaign_id=maybe, campaign_name=st.sampled_from([None, "Spring", "New"]), date=moment.map(datetime.date),
-            impressions=st.just(5), clicks=st.just(1), spend=cents, **money,
+            campaign_id=maybe,
+            campaign_name=st.sampled_from([None, "Spring", "New"]),
+            date=moment.map(datetime.date),
+            impressions=st.just(5),
+            clicks=st.just(1),
+            spend=cents,
+            **money,
         ),
     }
-)  # fmt: skip
+)
 
 
 @settings(deadline=None, max_examples=8)
@@ -714,7 +754,7 @@ def test_models_in_a_circle_and_unknown_tables_are_named(tmp_path: Path, monkeyp
     try:
         with pytest.raises(models.ModelError, match="begin with a comment"):
             load(a="SELECT 1 AS x")
-        with pytest.raises(models.ModelError, match="reads core.nowhere"):
+        with pytest.raises(models.ModelError, match=r"reads core\.nowhere"):
             load(a="-- One row.\nSELECT x FROM core.nowhere")
         with pytest.raises(models.ModelError, match=r"circle: core\.\w → core\.\w → core\.\w\."):
             load(a="-- One row.\nSELECT x FROM core.b", b="-- One row.\nSELECT x FROM core.a")

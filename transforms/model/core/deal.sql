@@ -1,5 +1,16 @@
 -- One row per sales opportunity.
-WITH moved AS (
+WITH dated AS (
+    SELECT
+        deal.*,
+        CAST(deal.created_at AT TIME ZONE night.timezone AS DATE) AS created_date,
+        CAST(deal.closed_at AT TIME ZONE night.timezone AS DATE) AS closed_date,
+        night.base_currency,
+        night.as_of
+    FROM clean.deal AS deal
+    CROSS JOIN meta.night AS night
+    WHERE NOT deal.is_deleted
+),
+moved AS (
     SELECT source, deal_id, max(entered_at) AS last_moved_at, count(*) AS stage_changes
     FROM clean.deal_stage_event
     WHERE NOT is_deleted
@@ -12,14 +23,9 @@ linked AS (
         account.account_id,
         staff.staff_id,
         by_number.order_id,
-        CAST(deal.created_at AT TIME ZONE night.timezone AS DATE) AS created_date,
-        CAST(deal.closed_at AT TIME ZONE night.timezone AS DATE) AS closed_date,
         coalesce(moved.last_moved_at, deal.created_at) AS last_moved_at,
-        coalesce(moved.stage_changes, 0) AS stage_changes,
-        night.base_currency,
-        night.as_of
-    FROM clean.deal AS deal
-    CROSS JOIN meta.night AS night
+        coalesce(moved.stage_changes, 0) AS stage_changes
+    FROM dated AS deal
     LEFT JOIN moved ON moved.source = deal.source AND moved.deal_id = deal.source_id
     LEFT JOIN identity.order_reference AS by_number
         ON by_number.source = deal.source AND by_number.order_number = deal.order_number
@@ -27,7 +33,6 @@ linked AS (
         ON by_contact.record_id = 'contact:' || deal.source || ':' || deal.contact_id
     LEFT JOIN identity.account AS account ON account.source = deal.source AND account.source_id = deal.company_id
     LEFT JOIN identity.staff AS staff ON staff.source = deal.source AND staff.source_id = deal.owner_id
-    WHERE NOT deal.is_deleted
 )
 SELECT
     linked.source || ':' || linked.source_id AS deal_id,

@@ -1,4 +1,12 @@
 -- One row per review, rating or survey answer.
+WITH dated AS (
+    SELECT
+        feedback.*,
+        CAST(feedback.submitted_at AT TIME ZONE night.timezone AS DATE) AS submitted_date
+    FROM clean.feedback AS feedback
+    CROSS JOIN meta.night AS night
+    WHERE NOT feedback.is_deleted
+)
 SELECT
     feedback.source || ':' || feedback.source_id AS feedback_id,
     feedback.source,
@@ -16,14 +24,13 @@ SELECT
     feedback.comment,
     feedback.language,
     feedback.submitted_at,
-    CAST(feedback.submitted_at AT TIME ZONE night.timezone AS DATE) AS submitted_date,
+    feedback.submitted_date,
     feedback.answered_at,
     CASE
         WHEN feedback.answered_at >= feedback.submitted_at
             THEN date_diff('second', feedback.submitted_at, feedback.answered_at) / 3600.0e0
     END AS answer_hours
-FROM clean.feedback AS feedback
-CROSS JOIN meta.night AS night
+FROM dated AS feedback
 LEFT JOIN identity.sales_order AS by_id ON by_id.source = feedback.source AND by_id.source_id = feedback.order_id
 LEFT JOIN identity.order_reference AS by_number
     ON by_number.source = feedback.source AND by_number.order_number = feedback.order_number
@@ -33,4 +40,3 @@ LEFT JOIN identity.assignment AS by_email
     ON by_email.record_id = 'email:' || feedback.source || ':' || feedback.email
 LEFT JOIN identity.product AS product
     ON product.source = feedback.source AND product.source_id = feedback.product_id
-WHERE NOT feedback.is_deleted

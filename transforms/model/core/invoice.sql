@@ -1,4 +1,14 @@
 -- One row per invoice, sent or received.
+WITH dated AS (
+    SELECT
+        invoice.*,
+        CAST(invoice.paid_at AT TIME ZONE night.timezone AS DATE) AS paid_date,
+        night.base_currency,
+        night.as_of
+    FROM clean.invoice AS invoice
+    CROSS JOIN meta.night AS night
+    WHERE NOT invoice.is_deleted
+)
 SELECT
     invoice.source || ':' || invoice.source_id AS invoice_id,
     invoice.source,
@@ -14,16 +24,15 @@ SELECT
     invoice.total,
     invoice.currency,
     CASE
-        WHEN invoice.currency = night.base_currency THEN invoice.total
+        WHEN invoice.currency = invoice.base_currency THEN invoice.total
         ELSE CAST(invoice.total * fx.rate AS DECIMAL(18, 4))
     END AS total_base,
     invoice.issued_date,
     invoice.due_date,
     invoice.paid_at,
-    CAST(invoice.paid_at AT TIME ZONE night.timezone AS DATE) AS paid_date,
-    invoice.status IN ('open', 'overdue') AND coalesce(invoice.due_date < night.as_of, FALSE) AS is_overdue
-FROM clean.invoice AS invoice
-CROSS JOIN meta.night AS night
+    invoice.paid_date,
+    invoice.status IN ('open', 'overdue') AND coalesce(invoice.due_date < invoice.as_of, FALSE) AS is_overdue
+FROM dated AS invoice
 LEFT JOIN identity.order_reference AS by_number
     ON by_number.source = invoice.source AND by_number.order_number = invoice.order_number
 LEFT JOIN identity.assignment AS by_contact
@@ -31,4 +40,3 @@ LEFT JOIN identity.assignment AS by_contact
 LEFT JOIN identity.account AS account
     ON account.source = invoice.source AND account.source_id = invoice.company_id
 LEFT JOIN core.fx_rate AS fx ON fx.currency = invoice.currency AND fx.date = invoice.issued_date
-WHERE NOT invoice.is_deleted

@@ -1,5 +1,14 @@
 -- One row per order.
-WITH refunded AS (
+WITH dated AS (
+    SELECT
+        sales_order.*,
+        CAST(sales_order.ordered_at AT TIME ZONE night.timezone AS DATE) AS ordered_date,
+        night.base_currency
+    FROM clean.sales_order AS sales_order
+    CROSS JOIN meta.night AS night
+    WHERE NOT sales_order.is_deleted
+),
+refunded AS (
     SELECT order_id, sum(amount_base) AS refunded_base
     FROM core.refund
     WHERE order_id IS NOT NULL
@@ -34,23 +43,20 @@ priced AS (
         known.order_id,
         known.customer_id,
         campaign.campaign_id,
-        CAST(sales_order.ordered_at AT TIME ZONE night.timezone AS DATE) AS ordered_date,
         sales_order.status <> 'cancelled' AS is_counted,
         refunded.refunded_base,
-        sales_order.currency = night.base_currency AS is_base,
+        sales_order.currency = sales_order.base_currency AS is_base,
         fx.rate
-    FROM clean.sales_order AS sales_order
+    FROM dated AS sales_order
     INNER JOIN identity.sales_order AS known
         ON known.source = sales_order.source AND known.source_id = sales_order.source_id
-    CROSS JOIN meta.night AS night
     LEFT JOIN core.fx_rate AS fx
         ON fx.currency = sales_order.currency
-        AND fx.date = CAST(sales_order.ordered_at AT TIME ZONE night.timezone AS DATE)
+        AND fx.date = sales_order.ordered_date
     LEFT JOIN campaign
         ON campaign.name_key = lower(trim(sales_order.campaign))
         AND campaign.utm_source = lower(trim(coalesce(sales_order.utm_source, '')))
     LEFT JOIN refunded ON refunded.order_id = known.order_id
-    WHERE NOT sales_order.is_deleted
 ),
 based AS (
     SELECT

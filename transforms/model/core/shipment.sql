@@ -1,20 +1,25 @@
 -- One row per parcel sent.
-WITH linked AS (
+WITH dated AS (
     SELECT
         shipment.*,
-        coalesce(by_id.order_id, by_number.order_id) AS linked_order_id,
-        coalesce(by_id.customer_id, by_number.customer_id) AS customer_id,
         CAST(shipment.shipped_at AT TIME ZONE night.timezone AS DATE) AS shipped_date,
         CAST(shipment.delivered_at AT TIME ZONE night.timezone AS DATE) AS delivered_date,
         night.base_currency,
         night.as_of
     FROM clean.shipment AS shipment
     CROSS JOIN meta.night AS night
+    WHERE NOT shipment.is_deleted
+),
+linked AS (
+    SELECT
+        shipment.*,
+        coalesce(by_id.order_id, by_number.order_id) AS linked_order_id,
+        coalesce(by_id.customer_id, by_number.customer_id) AS customer_id
+    FROM dated AS shipment
     LEFT JOIN identity.sales_order AS by_id
         ON by_id.source = shipment.source AND by_id.source_id = shipment.order_id
     LEFT JOIN identity.order_reference AS by_number
         ON by_number.source = shipment.source AND by_number.order_number = shipment.order_number
-    WHERE NOT shipment.is_deleted
 )
 SELECT
     linked.source || ':' || linked.source_id AS shipment_id,

@@ -1,21 +1,28 @@
 -- One row per recurring contract.
-WITH priced AS (
+WITH dated AS (
+    SELECT
+        subscription.*,
+        CAST(subscription.started_at AT TIME ZONE night.timezone AS DATE) AS started_date,
+        CAST(subscription.cancelled_at AT TIME ZONE night.timezone AS DATE) AS cancelled_date,
+        night.base_currency,
+        night.as_of
+    FROM clean.subscription AS subscription
+    CROSS JOIN meta.night AS night
+    WHERE NOT subscription.is_deleted
+),
+priced AS (
     SELECT
         subscription.*,
         coalesce(by_contact.customer_id, by_email.customer_id) AS customer_id,
-        CAST(subscription.started_at AT TIME ZONE night.timezone AS DATE) AS started_date,
-        CAST(subscription.cancelled_at AT TIME ZONE night.timezone AS DATE) AS cancelled_date,
-        subscription.currency = night.base_currency AS is_base,
+        subscription.currency = subscription.base_currency AS is_base,
         fx.rate
-    FROM clean.subscription AS subscription
-    CROSS JOIN meta.night AS night
+    FROM dated AS subscription
     LEFT JOIN identity.assignment AS by_contact
         ON by_contact.record_id = 'contact:' || subscription.source || ':' || subscription.contact_id
     LEFT JOIN identity.assignment AS by_email
         ON by_email.record_id = 'email:' || subscription.source || ':' || subscription.email
     -- What runs is worth today's rate, not that of the day it began.
-    LEFT JOIN core.fx_rate AS fx ON fx.currency = subscription.currency AND fx.date = night.as_of
-    WHERE NOT subscription.is_deleted
+    LEFT JOIN core.fx_rate AS fx ON fx.currency = subscription.currency AND fx.date = subscription.as_of
 )
 SELECT
     source || ':' || source_id AS subscription_id,

@@ -1,5 +1,14 @@
 -- One row per request to the helpdesk.
-WITH messages AS (
+WITH dated AS (
+    SELECT
+        ticket.*,
+        CAST(ticket.created_at AT TIME ZONE night.timezone AS DATE) AS created_date,
+        CAST(ticket.solved_at AT TIME ZONE night.timezone AS DATE) AS solved_date
+    FROM clean.ticket AS ticket
+    CROSS JOIN meta.night AS night
+    WHERE NOT ticket.is_deleted
+),
+messages AS (
     SELECT
         source,
         ticket_id,
@@ -19,10 +28,8 @@ linked AS (
         coalesce(ticket.first_reply_at, messages.first_agent_at) AS replied_at,
         coalesce(messages.messages, 0) AS messages,
         coalesce(messages.agent_replies, 0) AS agent_replies,
-        ticket.status NOT IN ('solved', 'closed') AS is_open,
-        night.timezone
-    FROM clean.ticket AS ticket
-    CROSS JOIN meta.night AS night
+        ticket.status NOT IN ('solved', 'closed') AS is_open
+    FROM dated AS ticket
     LEFT JOIN messages ON messages.source = ticket.source AND messages.ticket_id = ticket.source_id
     LEFT JOIN identity.order_reference AS by_number
         ON by_number.source = ticket.source AND by_number.order_number = ticket.order_number
@@ -31,7 +38,6 @@ linked AS (
     LEFT JOIN identity.assignment AS by_email
         ON by_email.record_id = 'email:' || ticket.source || ':' || ticket.email
     LEFT JOIN identity.staff AS staff ON staff.source = ticket.source AND staff.source_id = ticket.assignee_id
-    WHERE NOT ticket.is_deleted
 )
 SELECT
     source || ':' || source_id AS ticket_id,
@@ -50,10 +56,10 @@ SELECT
     team,
     satisfaction,
     created_at,
-    CAST(created_at AT TIME ZONE timezone AS DATE) AS created_date,
+    created_date,
     replied_at AS first_reply_at,
     solved_at,
-    CAST(solved_at AT TIME ZONE timezone AS DATE) AS solved_date,
+    solved_date,
     -- Replies and solutions before the ticket was opened are mistakes of the source and measure nothing.
     CASE WHEN replied_at >= created_at THEN date_diff('second', created_at, replied_at) / 3600.0e0 END
         AS first_reply_hours,

@@ -1,4 +1,12 @@
 -- One row per visit to the website, or per day and traffic source where only totals are exported.
+WITH dated AS (
+    SELECT
+        web.*,
+        CAST(web.started_at AT TIME ZONE night.timezone AS DATE) AS started_date
+    FROM clean.web_session AS web
+    CROSS JOIN meta.night AS night
+    WHERE NOT web.is_deleted
+)
 SELECT
     web.source || ':' || web.source_id AS web_session_id,
     web.source,
@@ -15,9 +23,7 @@ SELECT
     web.pageviews,
     web.conversions,
     web.started_at,
-    CAST(web.started_at AT TIME ZONE night.timezone AS DATE) AS started_date
-FROM clean.web_session AS web
-CROSS JOIN meta.night AS night
+    web.started_date
+FROM dated AS web
 LEFT JOIN identity.assignment AS by_contact
     ON by_contact.record_id = 'contact:' || web.source || ':' || web.contact_id
-WHERE NOT web.is_deleted
