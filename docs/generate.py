@@ -95,7 +95,7 @@ def _commands() -> Iterator[str]:
     from pipelines.cli import load_commands
 
     yield "# Commands\n"
-    yield "Every command takes `--company DIR` before its name; otherwise `MILLPOND_COMPANY` or the current folder is it.\n"
+    yield "Every command takes `--company DIR` before its name; default: `MILLPOND_COMPANY`, else the current folder.\n"
     group = get_command(load_commands())
     context = typer.Context(group, info_name="millpond")
     for name in sorted(group.list_commands(context)):  # type: ignore[attr-defined]

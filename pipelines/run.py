@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pipelines.instance import PID_TAG, bury_dead_runs, open_instance
+from pipelines.night import building
+from quality import volume
 from warehouse import locks
 from warehouse.company import Company
 
@@ -33,13 +35,21 @@ class Outcome:
     failure: str = ""
 
 
-def run_night(company: Company, *, say: Say, sources: Sequence[str] | None = None, full: bool = False) -> Outcome:
+def run_night(
+    company: Company,
+    *,
+    say: Say,
+    sources: Sequence[str] | None = None,
+    full: bool = False,
+    accept_counts: bool = False,
+) -> Outcome:
     """Load the sources and refresh the warehouse.
 
     Args:
         say: told what begins.
         sources: load only these; default: all.
         full: refresh everything, also what did not change.
+        accept_counts: take tonight's row counts as the new normal, however far they are from the last nights'.
 
     Raises:
         Busy: another night runs on this data home.
@@ -58,6 +68,9 @@ def run_night(company: Company, *, say: Say, sources: Sequence[str] | None = Non
                 outcome.failed_loads[name] = error
             else:
                 outcome.loaded.append(name)
+        if accept_counts:
+            with building(company) as con:
+                volume.forget_counts(con)
         say("Refreshing")
         outcome.failure = _execute(defs, instance, "refresh", _selection(company, defs, full=full))
         outcome.published = not outcome.failure

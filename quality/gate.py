@@ -58,7 +58,7 @@ def sentence(result: CheckResult) -> str:
             "Then mend the records in the source, or the mapping that reads them, and run again."
         )
     elif result.blocks:
-        parts.append("Find out what the source delivered this time, then run again.")
+        parts.append("Find out what the source delivered this time; if it is right so, `millpond run --accept-counts`.")
     return " ".join(parts)
 
 

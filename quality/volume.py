@@ -66,6 +66,12 @@ def count_history(con: duckdb.DuckDBPyConnection, table: str, run_id: str) -> li
     return [count for (count,) in reversed(rows)]
 
 
+def forget_counts(con: duckdb.DuckDBPyConnection, table: str | None = None) -> None:
+    """Drop the history of a table, or of all: somebody knows why the counts changed and accepts them."""
+    con.execute(_CREATE)
+    con.execute("DELETE FROM meta.table_count WHERE table_name = coalesce(?, table_name)", [table])
+
+
 def had_rows(con: duckdb.DuckDBPyConnection, table: str, run_id: str) -> bool:
     """Whether the table held rows on an earlier night; `quality.suites.checks_for` asks."""
     return any(count_history(con, table, run_id))

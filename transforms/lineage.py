@@ -44,14 +44,14 @@ def _trace_scope(scope: Scope, memo: dict[int, dict[str, _Origins]]) -> dict[str
         else:
             memo[id(scope)] = {
                 projection.alias_or_name: _trace_expression(projection, scope, memo)
-                for projection in scope.expression.selects
+                for projection in scope.expression.selects  # type: ignore[attr-defined]
             }
     return memo[id(scope)]
 
 
 def _trace_union(scope: Scope, memo: dict[int, dict[str, _Origins]]) -> dict[str, _Origins]:
     """Branches of a union belong together by position, under the names of the first."""
-    first, *rest = [_trace_scope(branch, memo) for branch in scope.union_scopes]
+    first, *rest = [_trace_scope(branch, memo) for branch in scope.union_scopes]  # type: ignore[attr-defined]
     merged = {name: set(origins) for name, origins in first.items()}
     for branch in rest:
         for name, origins in zip(merged, branch.values(), strict=False):

@@ -18,7 +18,7 @@ from pipelines.assets.metadata import (
 )
 from pipelines.night import begin, building
 from pipelines.refresh.checks import all_checks, check_tables
-from pipelines.refresh.clean import Cleaned, clean_entities, issue_summary, reconcile
+from pipelines.refresh.clean import MAPPING_CHECK, Cleaned, check_mappings, clean_entities, issue_summary, reconcile
 from quality import reconciliation, volume
 from quality.results import CheckResult
 from transforms.lineage import trace
@@ -28,6 +28,8 @@ from warehouse.contracts import Contract
 #: Checks that every table gets beside those of its contract.
 VOLUME_TEXT = "The row count is what earlier nights lead to expect. Below half of the usual, it blocks the publish."
 RECONCILE_TEXT = "Every row of the sources is in clean, in quarantine, or replaced by a newer row. Blocks the publish."
+
+MAPPING_TEXT = "Every mapping fits what its source delivers. Where one does not, the source's last good rows stay."
 
 
 def clean_assets(
@@ -46,10 +48,8 @@ def clean_assets(
     group = f"clean_{domain.lower()}"
     specs = [_spec(contract, group, mappings, raw_tables) for contract in contracts]
     checks = [spec for contract in contracts for spec in table_check_specs(contract)]
-    checks += [
-        dg.AssetCheckSpec(reconciliation.CHECK_NAME, asset=key_of(c.table), description=RECONCILE_TEXT)
-        for c in contracts
-    ]
+    for name, text in ((reconciliation.CHECK_NAME, RECONCILE_TEXT), (MAPPING_CHECK, MAPPING_TEXT)):
+        checks += [dg.AssetCheckSpec(name, asset=key_of(c.table), description=text) for c in contracts]
 
     @dg.multi_asset(
         name=group,
@@ -61,11 +61,11 @@ def clean_assets(
     )
     def clean(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
         chosen = [c for c in contracts if key_of(c.table) in context.selected_asset_keys]
-        night = begin(company, context.run_id)
+        night = begin(company, context.run.run_id)
         with building(company) as con:
             cleaned = clean_entities(con, night, chosen, mappings)
-            accounts = {c.table: [reconcile(con, night, c)] for c in chosen}
-            results = check_tables(con, night, chosen, also=accounts)
+            also = {c.table: [reconcile(con, night, c), _mapped(c, mappings, cleaned)] for c in chosen}
+            results = check_tables(con, night, chosen, also=also)
             for contract in chosen:
                 issues = issue_summary(con, contract.name)
                 yield _materialized(contract, cleaned[contract.name], results, issues, mappings)
@@ -91,6 +91,11 @@ def results_of(contract: Contract, results: Sequence[CheckResult]) -> list[dg.As
                 metadata={"note": "Does not apply yet: the table held no rows on earlier nights."},
             )
     return list(own.values())
+
+
+def _mapped(contract: Contract, mappings: Sequence[MappingFile], cleaned: Mapping[str, Cleaned]) -> CheckResult:
+    own = [m for m in mappings if m.entity == contract.name]
+    return check_mappings(contract, own, cleaned[contract.name])
 
 
 def _spec(

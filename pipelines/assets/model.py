@@ -33,7 +33,7 @@ def model_assets(*, company: Company, schema: str, contracts: Sequence[Contract]
     )
     def model(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
         chosen = [c for c in contracts if key_of(c.table) in context.selected_asset_keys]
-        night = begin(company, context.run_id)
+        night = begin(company, context.run.run_id)
         with building(company) as con:
             built = build_tables(con, night, [c.table for c in chosen])
             results = check_tables(con, night, chosen)

@@ -62,7 +62,7 @@ def load_assets(*, company: Company, source: str, tables: Sequence[str]) -> dg.A
     )
     def load(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
         try:
-            report = load_source(company, source, context.run_id)
+            report = load_source(company, source, context.run.run_id)
         except LoadFailed as error:
             raise dg.Failure(
                 description=str(error),

@@ -33,7 +33,7 @@ def night_asset(*, company: Company) -> dg.AssetsDefinition:
         "`meta.finding`, `meta.drift`, `meta.source_file`.",
     )
     def night(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        tonight = begin(company, context.run_id)
+        tonight = begin(company, context.run.run_id)
         with building(company) as con:
             prepare.start(con, tonight)
             return dg.MaterializeResult(metadata={"as_of": str(tonight.as_of), "sources": _source_table(con)})
@@ -61,7 +61,7 @@ def anomaly_asset(*, company: Company, contract: Contract) -> dg.AssetsDefinitio
         description="Judges every day of every metric by the days before it.",
     )
     def anomalies(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
-        night = begin(company, context.run_id)
+        night = begin(company, context.run.run_id)
         with building(company) as con:
             found = insight.detect_anomalies(con, night)
             results = check_tables(con, night, [contract])
@@ -102,7 +102,7 @@ def warehouse_asset(*, company: Company, deps: Sequence[dg.AssetKey]) -> dg.Asse
         "`millpond rollback` goes back.",
     )
     def warehouse(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        night = begin(company, context.run_id)
+        night = begin(company, context.run.run_id)
         with building(company) as con:
             try:
                 done = release.release(con, night)

@@ -31,6 +31,9 @@ def run(
         list[str] | None, typer.Option("--source", "-s", help="Load only this source; may be repeated.")
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="Rebuild everything, also what did not change.")] = False,
+    accept_counts: Annotated[
+        bool, typer.Option("--accept-counts", help="Take tonight's row counts as the new normal.")
+    ] = False,
 ) -> None:
     """Run the night: load every source, clean, check, unify and publish.
 
@@ -45,7 +48,7 @@ def run(
     with plain_errors(), _bars() as say:
         from pipelines.run import run_night
 
-        outcome = run_night(company, say=say, sources=source, full=full)
+        outcome = run_night(company, say=say, sources=source, full=full, accept_counts=accept_counts)
     from pipelines.report import describe_night, warnings_of
 
     describe_night(company, outcome, out)

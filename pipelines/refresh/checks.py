@@ -9,7 +9,7 @@ import duckdb
 
 from pipelines.night import Night, digest, progress
 from quality import volume
-from quality.results import CheckResult, last_results, save_results
+from quality.results import CheckResult, hold_for_empty, last_results, save_results
 from quality.suites import Check, checks_for
 from warehouse import meta
 from warehouse.contracts import Contract
@@ -45,13 +45,16 @@ def check_tables(
 def _check_table(
     con: duckdb.DuckDBPyConnection, night: Night, contract: Contract, also: Sequence[CheckResult]
 ) -> list[CheckResult]:
-    checks = checks_for(contract, had_rows=volume.had_rows(con, contract.table, night.run_id))
+    had_rows = volume.had_rows(con, contract.table, night.run_id)
+    checks = checks_for(contract, had_rows=had_rows)
     name = f"checks:{contract.table}"
     fingerprint = _fingerprint(con, night, contract, checks)
     before = meta.fingerprint_of(con, name)
     if before and before[0] == fingerprint:
         again = {check.name for check in checks}
         results = [r for r in last_results(con, contract.table) if r.name in again]
+    elif not had_rows and not _has_rows(con, contract.table):
+        results = hold_for_empty(checks)
     else:
         from quality.gx import run_checks
 
@@ -63,6 +66,10 @@ def _check_table(
     save_results(con, night.run_id, results, night.now)
     meta.remember(con, name, fingerprint=fingerprint, version=None, at=night.now)
     return results
+
+
+def _has_rows(con: duckdb.DuckDBPyConnection, table: str) -> bool:
+    return con.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() is not None
 
 
 def _fingerprint(con: duckdb.DuckDBPyConnection, night: Night, contract: Contract, checks: Sequence[Check]) -> str:

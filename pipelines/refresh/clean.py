@@ -13,8 +13,9 @@ import duckdb
 
 import transforms.clean
 from pipelines.night import Night, code_digest, digest, progress
-from quality import integrity, reconciliation
-from quality.results import CheckResult
+from quality import integrity, reconciliation, volume
+from quality.results import CheckResult, percent
+from transforms.mapping import MappingError
 from warehouse import meta, store
 from warehouse.company import Company, MappingFile
 from warehouse.contracts import Contract, entities
@@ -23,13 +24,24 @@ from warehouse.store import quoted
 if TYPE_CHECKING:
     from transforms.clean.load import CleanReport
 
+MAPPING_CHECK = "every_mapping_runs"
+#: How a mapping shows that it does not fit the data; anything else is a fault of the night.
+UNUSABLE = (
+    MappingError,
+    duckdb.BinderException,
+    duckdb.CatalogException,
+    duckdb.ConversionException,
+    duckdb.InvalidInputException,
+)
+
 
 @dataclass
 class Cleaned:
-    """What became of an entity tonight. `reports` holds the sources that were cleaned again."""
+    """What became of an entity tonight: `reports` of the sources cleaned again, reasons of those that `failed`."""
 
     entity: str
     reports: dict[str, CleanReport] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
     orphans: int = 0
     rows: int = 0
     quarantined: int = 0
@@ -93,6 +105,23 @@ def reconcile(con: duckdb.DuckDBPyConnection, night: Night, contract: Contract) 
     return reconciliation.check_reconciliation(contract.name, parts)
 
 
+def check_mappings(contract: Contract, own: Sequence[MappingFile], cleaned: Cleaned) -> CheckResult:
+    """Whether every mapping of the entity could be used; where not, the source's last good rows stay."""
+    return CheckResult(
+        name=MAPPING_CHECK,
+        table=contract.table,
+        severity="warning",
+        passed=not cleaned.failed,
+        evaluated_rows=len(own),
+        failed_rows=len(cleaned.failed),
+        failed_pct=percent(len(cleaned.failed), len(own)),
+        examples=[{"source": source, "reason": reason} for source, reason in cleaned.failed.items()],
+        sql="",
+        description="Every mapping of the entity fits what its source delivers. A source whose mapping does not keeps "
+        "its last good rows.",
+    )
+
+
 def _clean_entity(
     con: duckdb.DuckDBPyConnection, night: Night, contract: Contract, own: Sequence[MappingFile], *, full: bool
 ) -> Cleaned:
@@ -101,11 +130,16 @@ def _clean_entity(
     for source in _strangers(con, contract, own):
         _forget(con, contract, source)
         outcome.changed = True
+    if outcome.changed and not own:
+        volume.forget_counts(con, contract.table)
     for mapping in own:
         if not night.company.home.raw_file(mapping.source).exists():
             continue
         if full or _is_due(con, night.company, contract, mapping):
-            outcome.reports[mapping.source] = _clean_source(con, night, contract, mapping)
+            try:
+                outcome.reports[mapping.source] = _clean_source(con, night, contract, mapping)
+            except UNUSABLE as error:
+                outcome.failed[mapping.source] = f"{mapping.path}: {str(error).splitlines()[0]}"
     outcome.seconds = time.monotonic() - started
     return outcome
 

@@ -28,12 +28,23 @@ CREATE TABLE IF NOT EXISTS quarantine.rejected_line (
 def start(con: duckdb.DuckDBPyConnection, night: Night) -> None:
     """Write meta.night, meta.holiday, and what is known of the sources, their files, drift and findings."""
     config = night.company.config
+    _ensure_tables(con)
     meta.start_run(con, night.run_id, "refresh", night.now)
     zone, currency, country = config.timezone, config.base_currency, config.country
     meta.replace_rows(con, "night", [(night.run_id, night.as_of, night.now, currency, zone, country)])
     days = meta.holidays_between(country, night.as_of - HOLIDAYS_BACK, night.as_of + HOLIDAYS_AHEAD)
     meta.replace_rows(con, "holiday", days)
     note_sources(con, night)
+
+
+def _ensure_tables(con: duckdb.DuckDBPyConnection) -> None:
+    """Every entity has its tables, also those that no source fills; in one transaction, for there are many."""
+    from transforms.clean.load import ensure_tables
+
+    con.begin()
+    for contract in entities().values():
+        ensure_tables(con, contract)
+    con.commit()
 
 
 def note_sources(con: duckdb.DuckDBPyConnection, night: Night) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,7 +108,7 @@ def first_night(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
 
 
 @pytest.fixture
-def tiny(first_night: Tiny, tmp_path: Path) -> Iterator[Tiny]:
+def tiny(first_night: Tiny, tmp_path: Path) -> Tiny:
     """A copy of the company after its first night, to do with as a test likes."""
     folder = tmp_path / "tiny"
     shutil.copytree(first_night.root, folder)
@@ -117,4 +116,4 @@ def tiny(first_night: Tiny, tmp_path: Path) -> Iterator[Tiny]:
     version = next((folder / "lake" / "versions").glob("*.duckdb"))
     current.unlink()
     current.hardlink_to(version)
-    yield Tiny(load_company(folder))
+    return Tiny(load_company(folder))

@@ -39,7 +39,8 @@ def test_cleans_unifies_and_publishes(first_night: Tiny) -> None:
     ]
     assert first_night.ask("SELECT count(*), sum(total)::VARCHAR FROM core.sales_order") == [(3, "49.5000")]
     joined = first_night.ask(
-        "SELECT c.email, o.order_number FROM core.sales_order AS o JOIN core.customer AS c USING (customer_id) ORDER BY 2"
+        "SELECT c.email, o.order_number FROM core.sales_order AS o JOIN core.customer AS c USING (customer_id) "
+        "ORDER BY 2"
     )
     assert joined == [("anna@example.com", "A1"), ("jan@example.org", "A2"), ("new@example.net", "A3")]
 

@@ -60,5 +60,5 @@ def test_a_check_of_the_whole_table_has_no_rows_to_show():
     )
     assert sentence(volume) == (
         "Blocks publishing: clean.contact fails row_count_as_usual. 1 row of 9. For example row_count 1. "
-        "Find out what the source delivered this time, then run again."
+        "Find out what the source delivered this time; if it is right so, `millpond run --accept-counts`."
     )

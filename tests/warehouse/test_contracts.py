@@ -10,13 +10,17 @@ import pytest
 from warehouse.contracts import ContractError, entities, load_contract, tables
 from warehouse.store import comment, create_table
 
-DESIGNED = """contact company deal deal_stage_event activity staff product sales_order order_line payment refund invoice
-subscription campaign ad_performance marketing_touch consent_event web_session ticket ticket_message feedback
-inventory_level shipment purchase_order shift fx_rate calendar""".split()
+DESIGNED = """
+contact company deal deal_stage_event activity staff
+product sales_order order_line payment refund invoice subscription
+campaign ad_performance marketing_touch consent_event web_session
+ticket ticket_message feedback inventory_level shipment purchase_order shift
+fx_rate calendar
+"""
 
 
 def test_every_entity_of_the_design_has_a_contract() -> None:
-    assert sorted(entities()) == sorted(DESIGNED)
+    assert sorted(entities()) == sorted(DESIGNED.split())
 
 
 def test_parents_come_before_children() -> None:

@@ -1,5 +1,8 @@
 -- One row per product line of an order.
-WITH linked AS (
+WITH named AS (
+    SELECT source, sku, product_id FROM identity.product WHERE source_id IS NULL
+),
+linked AS (
     SELECT
         line.*,
         sales_order.order_id AS linked_order_id,
@@ -7,7 +10,7 @@ WITH linked AS (
         sales_order.ordered_date,
         sales_order.is_counted,
         sales_order.channel,
-        coalesce(by_id.product_id, by_sku.product_id) AS linked_product_id,
+        coalesce(by_id.product_id, named.product_id) AS linked_product_id,
         coalesce(line.currency, sales_order.currency) AS linked_currency,
         night.base_currency
     FROM clean.order_line AS line
@@ -17,7 +20,7 @@ WITH linked AS (
     CROSS JOIN meta.night AS night
     LEFT JOIN identity.product AS by_id
         ON by_id.source = line.source AND by_id.source_id = line.product_id
-    LEFT JOIN identity.product AS by_sku ON by_sku.record_id = 'sku:' || line.source || ':' || line.sku
+    LEFT JOIN named ON named.source = line.source AND named.sku = line.sku
     WHERE NOT line.is_deleted
 ),
 priced AS (

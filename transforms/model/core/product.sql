@@ -31,7 +31,7 @@ WITH ranked AS (
         FROM clean.order_line
         WHERE NOT is_deleted AND sku IS NOT NULL
         GROUP BY source, sku
-    ) AS line ON line.source = known.source AND line.sku = known.sku AND known.source_id IS NULL
+    ) AS line ON line.source = known.source AND line.sku = known.sku
 ),
 -- Products deleted at the source stay, inactive: old order lines still point to them.
 survivor AS (
