@@ -1,30 +1,40 @@
-"""Which columns a query's columns are made of, for models and mappings alike. Queries that cannot be traced give {}."""
+"""Which columns a query's columns are made of, for models and mappings alike.
+
+Filters and join conditions do not count. A query that cannot be traced has no lineage; that is no error.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import TYPE_CHECKING, cast
 
 import sqlglot
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
-from sqlglot.optimizer.qualify import qualify
-from sqlglot.optimizer.scope import Scope, build_scope
+
+if TYPE_CHECKING:
+    from sqlglot.optimizer.scope import Scope
+    from sqlglot.schema import MappingSchema
 
 #: column → the (schema.table, column) pairs it is made of
 Columns = dict[str, list[tuple[str, str]]]
-#: schema → table → column → type
-Schema = Mapping[str, Mapping[str, Mapping[str, str]]]
 
 _Origins = set[tuple[str, str]]
 
 
-def trace(sql: str, schema: Schema) -> Columns:
-    """The origins of every output column of a query. Filters and join conditions do not count."""
+def trace(sql: str, schema: MappingSchema | None = None) -> Columns:
+    """The origins of every output column of a query; empty where it cannot be traced.
+
+    Args:
+        schema: columns of the tables read; without it, unqualified columns of joins stay untraced.
+    """
+    from sqlglot.errors import SqlglotError
+    from sqlglot.optimizer.qualify import qualify
+    from sqlglot.optimizer.scope import build_scope
+
     try:
         query = qualify(
             sqlglot.parse_one(sql, dialect="duckdb"),
             dialect="duckdb",
-            schema=dict(schema),
+            schema=schema,
             validate_qualify_columns=False,
             quote_identifiers=False,
         )
@@ -44,14 +54,14 @@ def _trace_scope(scope: Scope, memo: dict[int, dict[str, _Origins]]) -> dict[str
         else:
             memo[id(scope)] = {
                 projection.alias_or_name: _trace_expression(projection, scope, memo)
-                for projection in scope.expression.selects  # type: ignore[attr-defined]
+                for projection in cast(exp.Query, scope.expression).selects
             }
     return memo[id(scope)]
 
 
 def _trace_union(scope: Scope, memo: dict[int, dict[str, _Origins]]) -> dict[str, _Origins]:
     """Branches of a union belong together by position, under the names of the first."""
-    first, *rest = [_trace_scope(branch, memo) for branch in scope.union_scopes]  # type: ignore[attr-defined]
+    first, *rest = [_trace_scope(branch, memo) for branch in scope.set_operation_scopes]
     merged = {name: set(origins) for name, origins in first.items()}
     for branch in rest:
         for name, origins in zip(merged, branch.values(), strict=False):
@@ -61,8 +71,9 @@ def _trace_union(scope: Scope, memo: dict[int, dict[str, _Origins]]) -> dict[str
 
 def _trace_expression(projection: exp.Expr, scope: Scope, memo: dict[int, dict[str, _Origins]]) -> _Origins:
     origins: _Origins = set()
+    only = next(iter(scope.sources.values())) if len(scope.sources) == 1 else None
     for column in projection.find_all(exp.Column):
-        source = scope.sources.get(column.table)
+        source = scope.sources.get(column.table) if column.table else only
         if isinstance(source, exp.Table):
             origins.add((f"{source.db}.{source.name}", column.name))
         elif source is not None:

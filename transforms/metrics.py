@@ -20,9 +20,10 @@ from warehouse import contracts
 
 METRICS_FILE = Path(__file__).parent / "metrics.yaml"
 
-Unit = Literal["count", "money", "ratio", "hours", "percent"]
+#: A ratio is a share (0.03 is 3 %), a multiple is so many times (3 is threefold).
+Unit = Literal["count", "money", "ratio", "multiple", "hours", "percent"]
 Direction = Literal["up", "down", "none"]
-Kind = Literal["flow", "stock"]
+Kind = Literal["flow", "stock", "average"]
 
 #: Members kept per metric and dimension, the largest first; totals count everything.
 MEMBERS_KEPT = 30
@@ -41,7 +42,7 @@ class Metric:
 
     Attributes:
         direction: which way is good.
-        kind: `flow` adds up over days, `stock` is a level on a day.
+        kind: `flow` adds up over days, `stock` is a level on a day, `average` is a quotient that does neither.
         table: core or mart table whose rows are aggregated.
         date: the table's column that holds the business day.
         value: aggregate SQL expression over the rows of a day.
@@ -63,8 +64,8 @@ class Metric:
 
     @property
     def is_zero_filled(self) -> bool:
-        """Whether a day without rows is a zero; for ratios, averages and levels it is unknown."""
-        return self.kind == "flow" and self.unit in ("count", "money")
+        """Whether a day without rows is a zero; for averages and levels it is unknown."""
+        return self.kind == "flow"
 
 
 def load_metrics(files: Iterable[Path] = ()) -> dict[str, Metric]:

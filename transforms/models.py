@@ -12,17 +12,17 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import sqlglot
 from sqlglot import exp
 
 from transforms import metrics
+from transforms.lineage import Columns, trace
 from warehouse import contracts
 
 if TYPE_CHECKING:
     import duckdb
-    from sqlglot.optimizer.scope import Scope
     from sqlglot.schema import MappingSchema
 
 MODEL_DIR = Path(__file__).parent / "model"
@@ -202,26 +202,8 @@ def column_lineage(models: Mapping[str, Model]) -> Lineage:
 
 
 @functools.cache
-def _trace_model(model: Model) -> dict[str, list[tuple[str, str]]]:
-    from sqlglot.errors import SqlglotError
-    from sqlglot.optimizer.qualify import qualify
-    from sqlglot.optimizer.scope import build_scope
-
-    try:
-        query = qualify(
-            sqlglot.parse_one(model.sql, dialect="duckdb"),
-            dialect="duckdb",
-            schema=_schema(),
-            validate_qualify_columns=False,
-            quote_identifiers=False,
-        )
-        scope = build_scope(query)
-        if scope is None:
-            return {}
-        traced = _trace_scope(scope, {})
-    except (SqlglotError, RecursionError):
-        return {}
-    return {name: sorted(origins) for name, origins in traced.items()}
+def _trace_model(model: Model) -> Columns:
+    return trace(model.sql, _schema())
 
 
 @functools.cache
@@ -233,41 +215,3 @@ def _schema() -> MappingSchema:
         columns = contract.columns + (contracts.SYSTEM_COLUMNS if contract.schema == "clean" else ())
         schema.setdefault(contract.schema, {})[contract.name] = {c.name: c.duckdb_type for c in columns}
     return MappingSchema({**schema}, dialect="duckdb")
-
-
-Origins = set[tuple[str, str]]
-
-
-def _trace_scope(scope: Scope, memo: dict[int, dict[str, Origins]]) -> dict[str, Origins]:
-    """Origins of every output column of a scope, each scope worked out once."""
-    if id(scope) not in memo:
-        memo[id(scope)] = {}  # a recursive CTE sees itself as empty
-        if isinstance(scope.expression, exp.SetOperation):
-            memo[id(scope)] = _trace_union(scope, memo)
-        else:
-            memo[id(scope)] = {
-                projection.alias_or_name: _trace_expression(projection, scope, memo)
-                for projection in cast(exp.Query, scope.expression).selects
-            }
-    return memo[id(scope)]
-
-
-def _trace_union(scope: Scope, memo: dict[int, dict[str, Origins]]) -> dict[str, Origins]:
-    """Branches of a union belong together by position, under the names of the first."""
-    first, *rest = [_trace_scope(branch, memo) for branch in scope.set_operation_scopes]
-    merged = {name: set(origins) for name, origins in first.items()}
-    for branch in rest:
-        for name, origins in zip(merged, branch.values(), strict=False):
-            merged[name] |= origins
-    return merged
-
-
-def _trace_expression(projection: exp.Expr, scope: Scope, memo: dict[int, dict[str, Origins]]) -> Origins:
-    origins: Origins = set()
-    for column in projection.find_all(exp.Column):
-        source = scope.sources.get(column.table)
-        if isinstance(source, exp.Table):
-            origins.add((f"{source.db}.{source.name}", column.name))
-        elif source is not None:
-            origins |= _trace_scope(source, memo).get(column.name, set())
-    return origins

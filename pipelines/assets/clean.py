@@ -158,7 +158,7 @@ def mapping_lineage(contract: Contract, mappings: Sequence[MappingFile]) -> dict
     for mapping in mappings:
         if mapping.entity != contract.name:
             continue
-        for column, origins in trace(mapping.sql, {}).items():
+        for column, origins in trace(mapping.sql).items():
             places = [(f"raw.{mapping.source}.{table.removeprefix('raw.')}", name) for table, name in origins]
             found.setdefault(column, []).extend(places)
     return found
