@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathlib import Path
 import duckdb
 
 from warehouse.home import Home
-from warehouse.store import SCHEMAS, StoreError, connect, literal, quoted
+from warehouse.store import SCHEMAS, StoreError, connect, quoted
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ def publish(con: duckdb.DuckDBPyConnection, home: Home, *, now: datetime, keep: 
     _remove_leftovers(home)
     version = _free_name(home, now)
     partial = version.with_suffix(".partial")
-    counts = _copy(con, partial)
+    counts = _copy(con, home, partial)
     _verify(partial, counts)
     _sync(partial)
     partial.rename(version)
@@ -100,48 +101,39 @@ def rollback(home: Home, name: str | None = None) -> Version:
     return next(v for v in versions(home) if v.name == name)
 
 
-def _copy(con: duckdb.DuckDBPyConnection, target: Path) -> dict[str, int]:
-    """Write every public table of the build into a new file; gives the rows of each."""
-    tables = con.execute(
-        "SELECT schema_name, table_name, comment FROM duckdb_tables() "
-        "WHERE database_name = current_database() AND NOT temporary ORDER BY ALL"
-    ).fetchall()
-    con.execute(f"ATTACH {literal(str(target))} AS published")
-    counts: dict[str, int] = {}
-    try:
-        con.begin()
-        for schema in SCHEMAS:
-            con.execute(f"CREATE SCHEMA published.{quoted(schema)}")
-        for schema, name, comment in tables:
-            if schema not in SCHEMAS or f"{schema}.{name}" in PRIVATE_TABLES:
-                continue
-            counts[f"{schema}.{name}"] = _copy_table(con, schema, name, comment)
-        con.execute(_FRESHNESS_VIEW)
-        con.commit()
-        con.execute("CHECKPOINT published")
-    finally:
-        con.execute("DETACH published")
+def _copy(con: duckdb.DuckDBPyConnection, home: Home, target: Path) -> dict[str, int]:
+    """Copy the build's file, byte by byte, and take the pipeline's own things out; gives the rows of each table."""
+    counts = {
+        f"{schema}.{name}": _count(con, schema, name)
+        for schema, name in _tables(con)
+        if schema in SCHEMAS and f"{schema}.{name}" not in PRIVATE_TABLES
+    }
+    con.execute("FORCE CHECKPOINT")
+    shutil.copyfile(home.build, target)
+    with connect(target, temp=home.temp) as copy:
+        for schema, name in _tables(copy):
+            if f"{schema}.{name}" not in counts:
+                copy.execute(f"DROP TABLE {quoted(schema)}.{quoted(name)}")
+        copy.execute(_FRESHNESS_VIEW)
+        copy.execute("CHECKPOINT")
     return counts
 
 
-def _copy_table(con: duckdb.DuckDBPyConnection, schema: str, name: str, comment: str | None) -> int:
-    table = f"{quoted(schema)}.{quoted(name)}"
-    row = con.execute(f"CREATE TABLE published.{table} AS FROM {table}").fetchone()
-    if comment:
-        con.execute(f"COMMENT ON TABLE published.{table} IS {literal(comment)}")
-    columns = con.execute(
-        "SELECT column_name, comment FROM duckdb_columns() WHERE database_name = current_database() "
-        "AND schema_name = ? AND table_name = ? AND comment IS NOT NULL",
-        [schema, name],
+def _tables(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+    return con.execute(
+        "SELECT schema_name, table_name FROM duckdb_tables() "
+        "WHERE database_name = current_database() AND NOT temporary ORDER BY ALL"
     ).fetchall()
-    for column, text in columns:
-        con.execute(f"COMMENT ON COLUMN published.{table}.{quoted(column)} IS {literal(text)}")
-    return int(row[0]) if row else 0
+
+
+def _count(con: duckdb.DuckDBPyConnection, schema: str, name: str) -> int:
+    row = con.execute(f"SELECT count(*) FROM {quoted(schema)}.{quoted(name)}").fetchone()
+    return int(row[0]) if row else -1
 
 
 #: Says how old the snapshot is at the moment it is asked, since a file that nobody replaced cannot know.
 _FRESHNESS_VIEW = """
-CREATE VIEW published.meta.freshness AS
+CREATE OR REPLACE VIEW meta.freshness AS
 SELECT night.as_of, night.now AS published_at, now() - night.now AS age,
     now() - night.now > INTERVAL 36 HOUR AS is_stale
 FROM meta.night AS night
@@ -157,8 +149,7 @@ def _verify(path: Path, counts: dict[str, int] | None) -> None:
             schema, _, name = table.partition(".")
             if table not in found:
                 raise StoreError(f"{path} was not published: it lacks {table}. The previous warehouse stays.")
-            row = con.execute(f"SELECT count(*) FROM {quoted(schema)}.{quoted(name)}").fetchone()
-            rows = int(row[0]) if row else -1
+            rows = _count(con, schema, name)
             if counts is not None and rows != counts[table]:
                 raise StoreError(
                     f"{path} was not published: {table} has {rows} rows instead of {counts[table]}. "
