@@ -145,8 +145,3 @@ class Connector:
     discover: Callable[[Source], dict[str, dict[str, str]]]
     problems: Callable[[Source], list[str]]
     mappings: Path | None = None
-
-
-def quoted(identifier: str) -> str:
-    """Quotes an SQL identifier."""
-    return '"' + identifier.replace('"', '""') + '"'

@@ -41,8 +41,8 @@ from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.pool import StaticPool
 
 from quality.results import CheckResult, percent
-from quality.sql import quoted_table
 from quality.suites import Check
+from warehouse.sql import quoted_table
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationValidationResult

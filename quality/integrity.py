@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from quality.sql import literal, quoted
 from warehouse.contracts import Contract, Reference
+from warehouse.sql import literal, quoted
 
 if TYPE_CHECKING:
     import duckdb

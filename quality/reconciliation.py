@@ -11,20 +11,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from quality.results import CheckResult, percent
-from quality.sql import literal
+from warehouse.contracts import tables
+from warehouse.sql import literal
+from warehouse.store import create_table
 
 if TYPE_CHECKING:
     import duckdb
 
 CHECK_NAME = "every_row_is_accounted_for"
-
-_CREATE = """
-CREATE SCHEMA IF NOT EXISTS meta;
-CREATE TABLE IF NOT EXISTS meta.reconciliation (
-    run_id VARCHAR, source VARCHAR, entity VARCHAR, raw_rows BIGINT, clean_rows BIGINT,
-    quarantined_rows BIGINT, superseded_rows BIGINT, difference BIGINT, reconciled_at TIMESTAMPTZ
-)
-"""
 
 
 @dataclass(frozen=True)
@@ -81,7 +75,7 @@ def record_reconciliation(
     con: duckdb.DuckDBPyConnection, parts: Sequence[Reconciliation], run_id: str, now: datetime
 ) -> None:
     """Keep the counts, so that a table that did not change still has its line: one per source and entity."""
-    con.execute(_CREATE)
+    create_table(con, tables()["meta.reconciliation"])
     con.execute("BEGIN")
     try:
         for p in parts:

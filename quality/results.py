@@ -11,21 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from warehouse.contracts import Severity
+from warehouse.contracts import Severity, tables
+from warehouse.store import create_table
 
 if TYPE_CHECKING:
     import duckdb
 
     from quality.suites import Check
-
-_CREATE = """
-CREATE SCHEMA IF NOT EXISTS meta;
-CREATE TABLE IF NOT EXISTS meta.check_result (
-    run_id VARCHAR, table_name VARCHAR, check_name VARCHAR, severity VARCHAR, passed BOOLEAN,
-    evaluated_rows BIGINT, failed_rows BIGINT, failed_pct DOUBLE, examples JSON, sql VARCHAR,
-    description VARCHAR, seconds DOUBLE, checked_at TIMESTAMPTZ
-)
-"""
 
 
 @dataclass(frozen=True)
@@ -69,7 +61,7 @@ def hold_for_empty(checks: Sequence[Check]) -> list[CheckResult]:
 
 def save_results(con: duckdb.DuckDBPyConnection, run_id: str, results: Sequence[CheckResult], now: datetime) -> None:
     """Write results of a run; those it wrote before for the same checks are replaced, so a retry is harmless."""
-    con.execute(_CREATE)
+    create_table(con, tables()["meta.check_result"])
     if not results:
         return
     keys = [(run_id, r.table, r.name) for r in results]
@@ -92,7 +84,7 @@ def save_results(con: duckdb.DuckDBPyConnection, run_id: str, results: Sequence[
 
 def last_results(con: duckdb.DuckDBPyConnection, table: str) -> list[CheckResult]:
     """The results of the latest run that checked the table, for reuse when the table did not change since."""
-    con.execute(_CREATE)
+    create_table(con, tables()["meta.check_result"])
     rows = con.execute(
         """
         SELECT check_name, table_name, severity, passed, evaluated_rows, failed_rows, failed_pct,

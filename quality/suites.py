@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from quality.sql import quoted, quoted_table
 from warehouse.contracts import Column, Contract, Reference, Rule, Severity
+from warehouse.sql import quoted, quoted_table
 
 #: What a value of a semantic type looks like once cleaned. These say what every right value has in common, and
 #: leave the finer judgement to the cleaning rules: a check that is too strict would block a good night.

@@ -12,8 +12,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from quality.results import CheckResult
-from quality.sql import quoted_table
-from warehouse.contracts import Severity
+from warehouse.contracts import Severity, tables
+from warehouse.sql import quoted_table
+from warehouse.store import create_table
 
 if TYPE_CHECKING:
     import duckdb
@@ -24,13 +25,6 @@ NIGHTS, FEWEST_NIGHTS, FEWEST_FOR_BAND = 7, 3, 5
 #: Below this share of the median, the count is an error.
 LOWEST_SHARE = 0.5
 
-_CREATE = """
-CREATE SCHEMA IF NOT EXISTS meta;
-CREATE TABLE IF NOT EXISTS meta.table_count (
-    table_name VARCHAR, run_id VARCHAR, counted_at TIMESTAMPTZ, row_count BIGINT
-)
-"""
-
 
 def record_counts(con: duckdb.DuckDBPyConnection, tables: Iterable[str], run_id: str, now: datetime) -> dict[str, int]:
     """Count the tables and keep the counts; those that the same run kept before are replaced.
@@ -38,7 +32,7 @@ def record_counts(con: duckdb.DuckDBPyConnection, tables: Iterable[str], run_id:
     Call it on every night, whether it is published or not: a lasting change then becomes the new normal after
     four nights, and one that is a mistake has been reported on each of them.
     """
-    con.execute(_CREATE)
+    create_table(con, tables()["meta.table_count"])
     counts = {table: _row_count(con, table) for table in tables}
     con.execute("BEGIN")
     try:
@@ -54,7 +48,7 @@ def record_counts(con: duckdb.DuckDBPyConnection, tables: Iterable[str], run_id:
 
 def count_history(con: duckdb.DuckDBPyConnection, table: str, run_id: str) -> list[int]:
     """Counts of the nights before this run, oldest first: the last one of each day, for the last seven days."""
-    con.execute(_CREATE)
+    create_table(con, tables()["meta.table_count"])
     rows = con.execute(
         """
         SELECT arg_max(row_count, counted_at) FROM meta.table_count
@@ -68,7 +62,7 @@ def count_history(con: duckdb.DuckDBPyConnection, table: str, run_id: str) -> li
 
 def forget_counts(con: duckdb.DuckDBPyConnection, table: str | None = None) -> None:
     """Drop the history of a table, or of all: somebody knows why the counts changed and accepts them."""
-    con.execute(_CREATE)
+    create_table(con, tables()["meta.table_count"])
     con.execute("DELETE FROM meta.table_count WHERE table_name = coalesce(?, table_name)", [table])
 
 

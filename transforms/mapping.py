@@ -19,7 +19,7 @@ from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError
 
 from warehouse.contracts import Contract
-from warehouse.store import literal, quoted
+from warehouse.sql import literal, quoted
 
 RawColumns = Map[str, Map[str, str]]
 

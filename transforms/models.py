@@ -20,6 +20,7 @@ from sqlglot import exp
 from transforms import metrics
 from transforms.lineage import Columns, trace
 from warehouse import contracts
+from warehouse.sql import literal, quoted
 
 if TYPE_CHECKING:
     import duckdb
@@ -137,10 +138,10 @@ def build_model(con: duckdb.DuckDBPyConnection, model: Model) -> BuildReport:
             f"{model.table} has no contract. Add warehouse/contracts/{model.schema}/{model.name}.odcs.yaml."
         )
     casts = _casts(con, model, contract)
-    target = f"{_quote(model.schema)}.{_quote(model.name)}"
+    target = f"{quoted(model.schema)}.{quoted(model.name)}"
     con.execute("BEGIN")
     try:
-        con.execute(f"CREATE SCHEMA IF NOT EXISTS {_quote(model.schema)}")
+        con.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(model.schema)}")
         con.execute(f"CREATE OR REPLACE TABLE {target} AS SELECT {casts} FROM (\n{model.sql}\n) AS model")
         for comment in _comments(target, contract):
             con.execute(comment)
@@ -164,13 +165,13 @@ def _casts(con: duckdb.DuckDBPyConnection, model: Model, contract: contracts.Con
     if list(given) != list(wanted):
         raise ModelError(f"{where} give the columns in different orders; use the contract's: {', '.join(wanted)}.")
     plain = con.execute(
-        "SELECT " + ", ".join(f"CAST(NULL AS {kind}) AS {_quote(name)}" for name, kind in wanted.items())
+        "SELECT " + ", ".join(f"CAST(NULL AS {kind}) AS {quoted(name)}" for name, kind in wanted.items())
     )
     types = {row[0]: str(row[1]) for row in plain.description}
     for name, (have, want) in {n: (given[n], types[n]) for n in given}.items():
         if have != want and not _is_same_kind(have, want):
             raise ModelError(f"{where} disagree: {name} is {have} in the query and {want} in the contract.")
-    return ", ".join(f"CAST({_quote(name)} AS {kind}) AS {_quote(name)}" for name, kind in wanted.items())
+    return ", ".join(f"CAST({quoted(name)} AS {kind}) AS {quoted(name)}" for name, kind in wanted.items())
 
 
 def _is_same_kind(have: str, want: str) -> bool:
@@ -180,17 +181,9 @@ def _is_same_kind(have: str, want: str) -> bool:
 
 
 def _comments(target: str, contract: contracts.Contract) -> Iterable[str]:
-    yield f"COMMENT ON TABLE {target} IS {_literal(f'{contract.description} {contract.grain}'.strip())}"
+    yield f"COMMENT ON TABLE {target} IS {literal(f'{contract.description} {contract.grain}'.strip())}"
     for column in contract.columns:
-        yield f"COMMENT ON COLUMN {target}.{_quote(column.name)} IS {_literal(column.description)}"
-
-
-def _quote(name: str) -> str:
-    return exp.to_identifier(name, quoted=True).sql(dialect="duckdb")
-
-
-def _literal(text: str) -> str:
-    return exp.Literal.string(text).sql(dialect="duckdb")
+        yield f"COMMENT ON COLUMN {target}.{quoted(column.name)} IS {literal(column.description)}"
 
 
 def column_lineage(models: Mapping[str, Model]) -> Lineage:

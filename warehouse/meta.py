@@ -19,9 +19,26 @@ import duckdb
 
 from warehouse.contracts import tables
 from warehouse.home import Home
-from warehouse.store import create_table, quoted
+from warehouse.sql import quoted
+from warehouse.store import create_table
 
-TABLES = ("night", "run", "step", "source_status", "finding", "drift", "source_file", "holiday", "built")
+#: Fingerprint of an object that is being changed.
+UNSETTLED = "unsettled"
+
+#: Written by quality/, made here so that they carry the contracts' comments.
+KEPT_BY_CHECKS = ("check_result", "table_count", "reconciliation")
+TABLES = (
+    "night",
+    "run",
+    "step",
+    "source_status",
+    "finding",
+    "drift",
+    "source_file",
+    "holiday",
+    "built",
+    *KEPT_BY_CHECKS,
+)
 
 
 @dataclass(frozen=True)
@@ -125,6 +142,11 @@ def fingerprint_of(con: duckdb.DuckDBPyConnection, name: str) -> tuple[str, str]
     """(fingerprint, version) of a built object, or None if it was never built."""
     row = con.execute("SELECT fingerprint, version FROM meta.built WHERE object = ?", [name]).fetchone()
     return (row[0], row[1]) if row else None
+
+
+def unsettle(con: duckdb.DuckDBPyConnection, *names: str) -> None:
+    """Note that objects are about to change: a run killed before it could `remember` them leaves them due."""
+    con.execute("UPDATE meta.built SET fingerprint = ? WHERE list_contains(?, object)", [UNSETTLED, list(names)])
 
 
 def remember(con: duckdb.DuckDBPyConnection, name: str, *, fingerprint: str, version: str | None, at: datetime) -> None:

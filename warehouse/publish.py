@@ -16,7 +16,8 @@ from pathlib import Path
 import duckdb
 
 from warehouse.home import Home
-from warehouse.store import SCHEMAS, StoreError, connect, quoted
+from warehouse.sql import quoted
+from warehouse.store import SCHEMAS, StoreError, connect
 
 log = logging.getLogger(__name__)
 

@@ -15,22 +15,13 @@ import duckdb
 from warehouse import settings as env
 from warehouse.contracts import Contract
 from warehouse.home import Home
+from warehouse.sql import literal, quoted, quoted_table
 
 SCHEMAS = ("clean", "quarantine", "identity", "core", "mart", "insight", "meta")
 
 
 class StoreError(Exception):
     """A data file cannot be opened or is not what it should be; the message says what to do."""
-
-
-def quoted(name: str) -> str:
-    """A name as an SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """Text as an SQL string literal, for statements that take no parameters."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def connect(path: Path | str, *, read_only: bool = False, temp: Path | None = None) -> duckdb.DuckDBPyConnection:
@@ -117,14 +108,15 @@ def create_table(con: duckdb.DuckDBPyConnection, contract: Contract) -> None:
     """Create a contract's table if it is absent, with comments."""
     if exists(con, contract.schema, contract.name):
         return
+    con.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(contract.schema)}")
     columns = ", ".join(f"{quoted(c.name)} {c.duckdb_type}" for c in contract.columns)
-    con.execute(f"CREATE TABLE IF NOT EXISTS {quoted(contract.schema)}.{quoted(contract.name)} ({columns})")
+    con.execute(f"CREATE TABLE IF NOT EXISTS {quoted_table(contract.table)} ({columns})")
     comment(con, contract)
 
 
 def comment(con: duckdb.DuckDBPyConnection, contract: Contract) -> None:
     """Put the contract's descriptions on its table and columns."""
-    table = f"{quoted(contract.schema)}.{quoted(contract.name)}"
+    table = quoted_table(contract.table)
     con.execute(f"COMMENT ON TABLE {table} IS {literal(f'{contract.description} {contract.grain}')}")
     for column in contract.columns:
         con.execute(f"COMMENT ON COLUMN {table}.{quoted(column.name)} IS {literal(column.description)}")
@@ -132,9 +124,7 @@ def comment(con: duckdb.DuckDBPyConnection, contract: Contract) -> None:
 
 def content_hash(con: duckdb.DuckDBPyConnection, table: str) -> str:
     """A hash of a table's rows that does not depend on their order."""
-    schema, _, name = table.partition(".")
     row = con.execute(
-        "SELECT count(*), bit_xor(hash(t)), sum(hash(t)::HUGEINT % 1000000007) "
-        f"FROM {quoted(schema)}.{quoted(name)} AS t"
+        f"SELECT count(*), bit_xor(hash(t)), sum(hash(t)::HUGEINT % 1000000007) FROM {quoted_table(table)} AS t"
     ).fetchone()
     return "/".join(str(v) for v in row or ())

@@ -11,9 +11,10 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
-from connectors.base import SCHEMA, quoted
+from connectors.base import SCHEMA
 from connectors.files.names import Change
 from connectors.files.staging import Rejected
+from warehouse.sql import quoted
 
 if TYPE_CHECKING:
     import duckdb

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Annotated, Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from pipelines.cli.app import app, fail, out, plain_errors, the_company
@@ -42,11 +44,10 @@ def query(
         con.execute("SET enable_external_access = false")
         try:
             result = con.sql(text)
+            if result is not None:
+                _print(result, form, limit)
         except duckdb.Error as error:
             fail(str(error))
-        if result is None:
-            return
-        _print(result, form, limit)
 
 
 @app.command()
@@ -118,25 +119,46 @@ def _overview(con: duckdb.DuckDBPyConnection) -> Table:
             f"SELECT regexp_replace(r, '^(orphan: \\w+).*', '\\1') AS r, count(*) AS n "
             f'FROM (SELECT {reason} AS r FROM quarantine."{name}") GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 3'
         ).fetchall()
-        table.add_row(name, f"{rows[0]:,}", ", ".join(f"{r} ({n:,})" for r, n in reasons))
+        frequent = ", ".join(f"{r} ({n:,})" for r, n in reasons)
+        table.add_row(name, f"{rows[0]:,}", escape(frequent))
     return table
 
 
 def _print(result: duckdb.DuckDBPyRelation, form: Format, limit: int) -> None:
     if form is Format.csv:
-        typer.echo(result.pl().write_csv(), nl=False)
+        _write_csv(result, typer.get_text_stream("stdout"))
     elif form is Format.json:
         import orjson
 
         typer.echo(orjson.dumps(_as_dicts(result), default=str).decode())
     else:
         rows = result.limit(limit + 1).fetchall()
-        table = Table(*[str(c) for c in result.columns], box=None)
+        table = Table(*[escape(str(c)) for c in result.columns], box=None)
         for row in rows[:limit]:
-            table.add_row(*["" if v is None else str(v) for v in row])
+            table.add_row(*["" if v is None else escape(str(v)) for v in row])
         out.print(table)
         if len(rows) > limit:
             out.print(f"… more than {limit} rows; raise --limit, or use --format csv.")
+
+
+def _write_csv(result: duckdb.DuckDBPyRelation, to: TextIO) -> None:
+    import csv
+
+    writer = csv.writer(to, lineterminator="\n")
+    writer.writerow(result.columns)
+    while rows := result.fetchmany(10_000):
+        writer.writerows([_csv_text(value) for value in row] for row in rows)
+
+
+def _csv_text(value: object) -> str:
+    """Lists and structures become JSON, times ISO 8601, NULL nothing."""
+    import orjson
+
+    if value is None or isinstance(value, str):
+        return value or ""
+    if isinstance(value, bool | list | dict | datetime):
+        return orjson.dumps(value, default=str).decode().strip('"')
+    return str(value)
 
 
 def _as_dicts(result: duckdb.DuckDBPyRelation) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from transforms.mapping import MappingError
 from warehouse import meta, store
 from warehouse.company import Company, MappingFile
 from warehouse.contracts import Contract, entities
-from warehouse.store import quoted
+from warehouse.sql import quoted
 
 if TYPE_CHECKING:
     from transforms.clean.load import CleanReport
@@ -79,7 +79,7 @@ def clean_entities(
 
 def is_stale(con: duckdb.DuckDBPyConnection, company: Company, contract: Contract, own: Sequence[MappingFile]) -> bool:
     """Whether cleaning the entity would have anything to do."""
-    if meta.fingerprint_of(con, contract.table) is None or _strangers(con, contract, own):
+    if _is_unsettled(con, contract) or _strangers(con, contract, own):
         return True
     return any(_is_due(con, company, contract, m) for m in own if company.home.raw_file(m.source).exists())
 
@@ -128,6 +128,7 @@ def _clean_entity(
     started = time.monotonic()
     outcome = Cleaned(contract.name)
     for source in _strangers(con, contract, own):
+        meta.unsettle(con, contract.table)
         _forget(con, contract, source)
         outcome.changed = True
     if outcome.changed and not own:
@@ -151,6 +152,7 @@ def _clean_source(
 
     company = night.company
     fingerprint = _fingerprint(company, contract, mapping)
+    meta.unsettle(con, contract.table, _object(contract, mapping.source))
     with store.attached_raw(con, company.home, mapping.source) as catalog:
         report = clean_source(
             con,
@@ -184,7 +186,7 @@ def _conclude(con: duckdb.DuckDBPyConnection, night: Night, contract: Contract, 
     outcome.rows = _count(con, "clean", contract.name)
     outcome.quarantined = _count(con, "quarantine", contract.name)
     before = meta.fingerprint_of(con, contract.table)
-    if outcome.reports or outcome.orphans or outcome.changed or before is None:
+    if outcome.reports or outcome.orphans or outcome.changed or before is None or _is_unsettled(con, contract):
         version = store.content_hash(con, contract.table)
         outcome.changed = before is None or before[1] != version
         meta.remember(con, contract.table, fingerprint="", version=version, at=night.now)
@@ -201,6 +203,12 @@ def _is_due(con: duckdb.DuckDBPyConnection, company: Company, contract: Contract
     parents = meta.fingerprint_of(con, f"parents:{contract.table}")
     parents_moved = parents is None or parents[0] != _parent_versions(con, contract)
     return parents_moved and mapping.source in integrity.orphaned(con, contract.name)
+
+
+def _is_unsettled(con: duckdb.DuckDBPyConnection, contract: Contract) -> bool:
+    """Whether the table has no version yet, or a killed run left it with another content than its version says."""
+    before = meta.fingerprint_of(con, contract.table)
+    return before is None or before[0] == meta.UNSETTLED
 
 
 def _fingerprint(company: Company, contract: Contract, mapping: MappingFile) -> str:

@@ -14,6 +14,7 @@ from pipelines.night import Night, code_digest, digest, progress
 from transforms.metrics import Metric, load_metrics
 from warehouse import meta, store
 from warehouse.contracts import tables
+from warehouse.sql import quoted
 
 TABLE = "insight.anomaly"
 
@@ -28,11 +29,12 @@ def detect_anomalies(con: duckdb.DuckDBPyConnection, night: Night) -> int:
     """Judge every day of every series by the days before it; gives the number of anomalies."""
     started = time.monotonic()
     fingerprint = _fingerprint(con)
+    meta.unsettle(con, TABLE)
     progress("anomalies", 0, 1)
     found = _anomalies(con, night)
     contract = tables()[TABLE]
     store.create_table(con, contract)
-    columns = ", ".join(store.quoted(c.name) for c in contract.columns)
+    columns = ", ".join(quoted(c.name) for c in contract.columns)
     con.begin()
     con.execute("DELETE FROM insight.anomaly")
     con.register("found_anomalies", found)

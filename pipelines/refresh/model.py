@@ -17,6 +17,7 @@ from transforms.models import LINKED_FROM, Model, build_model, column_lineage, l
 from warehouse import meta, store
 from warehouse.company import Company
 from warehouse.contracts import tables
+from warehouse.sql import quoted
 
 ASSIGNMENT, HISTORY, RECORD = "identity.assignment", "identity.history", "identity.record"
 
@@ -86,6 +87,7 @@ def _build(con: duckdb.DuckDBPyConnection, night: Night, table: str) -> Built:
     due = _is_due(con, night.company, table)
     if due:
         fingerprint = _fingerprint(con, night.company, table)
+        meta.unsettle(con, table)
         if table in LINKED_FROM:
             _link(con, night)
         else:
@@ -117,7 +119,7 @@ def _link(con: duckdb.DuckDBPyConnection, night: Night) -> None:
 
 
 def _insert(con: duckdb.DuckDBPyConnection, table: str, frame: pl.DataFrame) -> None:
-    columns = ", ".join(store.quoted(c.name) for c in tables()[table].columns)
+    columns = ", ".join(quoted(c.name) for c in tables()[table].columns)
     con.register("linked_rows", frame)
     con.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM linked_rows")
     con.unregister("linked_rows")

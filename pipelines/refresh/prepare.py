@@ -13,7 +13,7 @@ from quality.freshness import Freshness, SourceLoad, judge_freshness
 from warehouse import meta, store
 from warehouse.company import Company
 from warehouse.contracts import entities
-from warehouse.store import quoted
+from warehouse.sql import quoted
 
 HOLIDAYS_BACK = timedelta(days=12 * 366)
 HOLIDAYS_AHEAD = timedelta(days=366)

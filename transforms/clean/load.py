@@ -22,7 +22,7 @@ from transforms.clean.batch import clean_batch, issue, merge_issues
 from transforms.clean.formats import Formats, format_columns, sniff_formats
 from warehouse import store
 from warehouse.contracts import SYSTEM_COLUMNS, Column, Contract, tables
-from warehouse.store import literal, quoted
+from warehouse.sql import literal, quoted
 
 log = logging.getLogger(__name__)
 

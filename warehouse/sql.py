@@ -1,7 +1,4 @@
-"""Identifiers in the SQL that the quality layer composes.
-
-Values never come through here: they are bound as parameters, or rendered by SQLAlchemy.
-"""
+"""Quoting of names in SQL that is composed. Values do not come through here: they are bound as parameters."""
 
 from __future__ import annotations
 
@@ -17,5 +14,5 @@ def quoted_table(table: str) -> str:
 
 
 def literal(text: str) -> str:
-    """A text literal, for names that appear in the result and not only in the query."""
+    """A text literal, for statements that take no parameters, such as ATTACH and COMMENT."""
     return "'" + text.replace("'", "''") + "'"
