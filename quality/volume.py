@@ -12,7 +12,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from quality.results import CheckResult
-from warehouse.contracts import Severity, tables
+from warehouse import contracts
+from warehouse.contracts import Severity
 from warehouse.sql import quoted_table
 from warehouse.store import create_table
 
@@ -32,7 +33,7 @@ def record_counts(con: duckdb.DuckDBPyConnection, tables: Iterable[str], run_id:
     Call it on every night, whether it is published or not: a lasting change then becomes the new normal after
     four nights, and one that is a mistake has been reported on each of them.
     """
-    create_table(con, tables()["meta.table_count"])
+    create_table(con, contracts.tables()["meta.table_count"])
     counts = {table: _row_count(con, table) for table in tables}
     con.execute("BEGIN")
     try:
@@ -48,7 +49,7 @@ def record_counts(con: duckdb.DuckDBPyConnection, tables: Iterable[str], run_id:
 
 def count_history(con: duckdb.DuckDBPyConnection, table: str, run_id: str) -> list[int]:
     """Counts of the nights before this run, oldest first: the last one of each day, for the last seven days."""
-    create_table(con, tables()["meta.table_count"])
+    create_table(con, contracts.tables()["meta.table_count"])
     rows = con.execute(
         """
         SELECT arg_max(row_count, counted_at) FROM meta.table_count
@@ -62,7 +63,7 @@ def count_history(con: duckdb.DuckDBPyConnection, table: str, run_id: str) -> li
 
 def forget_counts(con: duckdb.DuckDBPyConnection, table: str | None = None) -> None:
     """Drop the history of a table, or of all: somebody knows why the counts changed and accepts them."""
-    create_table(con, tables()["meta.table_count"])
+    create_table(con, contracts.tables()["meta.table_count"])
     con.execute("DELETE FROM meta.table_count WHERE table_name = coalesce(?, table_name)", [table])
 
 

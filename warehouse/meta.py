@@ -84,7 +84,7 @@ def read_note(home: Home, source: str) -> LoadNote | None:
 
 def ensure(con: duckdb.DuckDBPyConnection) -> None:
     """Create the meta tables of this module where they are absent."""
-    for name in TABLES:
+    for name in (*OWN, *KEPT_BY_CHECKS):
         create_table(con, tables()[f"meta.{name}"])
 
 
