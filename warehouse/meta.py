@@ -27,18 +27,7 @@ UNSETTLED = "unsettled"
 
 #: Written by quality/, made here so that they carry the contracts' comments.
 KEPT_BY_CHECKS = ("check_result", "table_count", "reconciliation")
-TABLES = (
-    "night",
-    "run",
-    "step",
-    "source_status",
-    "finding",
-    "drift",
-    "source_file",
-    "holiday",
-    "built",
-    *KEPT_BY_CHECKS,
-)
+OWN = ("night", "run", "step", "source_status", "finding", "drift", "source_file", "holiday", "built")
 
 
 @dataclass(frozen=True)
