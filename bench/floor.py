@@ -1,4 +1,4 @@
-"""The floor: what the night's data work costs DuckDB alone, in one process, without Dagster, dlt, GX and cleaning rules.
+"""The floor: what the night's data work costs DuckDB alone, without Dagster, dlt, GX and cleaning rules.
 
 Exports → raw tables → mappings with plain casts → the same models → a copy. What it leaves out stands in
 docs/benchmarks.md. Needs a lake that a night has filled: the few files that DuckDB cannot read come from there.
@@ -21,15 +21,22 @@ import duckdb
 from connectors.files.names import column_names
 from transforms.mapping import qualified
 from transforms.models import LINKED_FROM, build_model, load_models
-from warehouse import meta, store
+from warehouse import store
 from warehouse.company import Company, load_company
 from warehouse.contracts import SYSTEM_COLUMNS, Contract, entities, tables
-from warehouse.store import literal, quoted
+from warehouse.sql import literal, quoted
 
 _DELIMITERS = (",", ";", "\t")
 _BOOKKEEPING = ("_file", "_row", "_loaded_at")
 #: What a plain cast does not read; whoever writes SQL by hand would put these two there as well.
-_TIME_FORMATS = ("%Y-%m-%d %H:%M:%S %z", "%Y-%m-%dT%H:%M:%S%z", "%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d.%m.%Y")
+_TIME_FORMATS = (
+    "%Y-%m-%d %H:%M:%S %z",
+    "%Y-%m-%dT%H:%M:%S%z",
+    "%d.%m.%Y %H:%M:%S",
+    "%d.%m.%Y %H:%M",
+    "%d.%m.%Y",
+    "%Y-%m-%d",
+)
 
 
 def main() -> None:
@@ -99,32 +106,33 @@ def _by_kind(files: list[Path]) -> dict[str, list[Path]]:
 
 
 def _kind(file: Path) -> str:
-    names = {".csv": "csv", ".tsv": "csv", ".ndjson": "json", ".gz": "json", ".json": "json", ".parquet": "parquet"}
-    return names.get(file.suffix, "other")
+    if file.suffix in (".csv", ".tsv"):
+        return _encoding(file) or "other"
+    return {".ndjson": "json", ".gz": "json", ".json": "json", ".parquet": "parquet"}.get(file.suffix, "other")
 
 
 def _reading(kind: str, files: list[Path], held: list[str], options: dict) -> str:
     listed = "[" + ", ".join(literal(str(f)) for f in files) + "]"
     if kind == "parquet":
-        return f"SELECT {', '.join(f'CAST({quoted(c)} AS VARCHAR) AS {quoted(c)}' for c in held)} FROM read_parquet({listed})"
+        texts = ", ".join(f"CAST({quoted(c)} AS VARCHAR) AS {quoted(c)}" for c in held)
+        return f"SELECT {texts} FROM read_parquet({listed})"
     if kind == "json":
         columns = ", ".join(f"{literal(c)}: 'VARCHAR'" for c in held)
         return f"SELECT * FROM read_json({listed}, columns = {{{columns}}})"
-    encoding, lines_above = _encoding(files[0]), options.get("header_row", 1) - 1
-    with files[0].open(encoding=encoding.replace("utf-8", "utf-8-sig"), newline="") as stream:
+    lines_above = options.get("header_row", 1) - 1
+    with files[0].open(encoding="utf-8-sig" if kind == "utf-8" else kind, newline="") as stream:
         header = [stream.readline() for _ in range(lines_above + 1)][-1].strip()
     delimiter = max(_DELIMITERS, key=header.count)
     names, _ = column_names([title.strip('"') for title in header.split(delimiter)])
-    named = ", ".join(map(literal, names))
     return (
-        f"SELECT * FROM read_csv({listed}, all_varchar = true, header = false, skip = {lines_above + 1}, "
-        f"delim = {literal(delimiter)}, quote = '\"', names = [{named}], encoding = {literal(encoding)}, "
-        "ignore_errors = true, auto_detect = false, new_line = '\\n', columns = "
-        f"{{{', '.join(f'{literal(n)}: {literal(chr(86) + "ARCHAR")}' for n in names)}}})"
+        f"SELECT * FROM read_csv({listed}, all_varchar = true, header = true, skip = {lines_above}, "
+        f"delim = {literal(delimiter)}, quote = '\"', encoding = {literal(kind)}, ignore_errors = true) "
+        f"AS file({', '.join(map(quoted, names))})"
     )
 
 
-def _encoding(file: Path) -> str:
+def _encoding(file: Path) -> str | None:
+    """The encoding, if DuckDB reads it; it knows no Windows-1252."""
     with file.open("rb") as stream:
         start = stream.read(1 << 20)
     if start.startswith(b"\xff\xfe"):
@@ -132,5 +140,72 @@ def _encoding(file: Path) -> str:
     try:
         start[: start.rfind(b"\n")].decode()
     except UnicodeDecodeError:
-        return "latin-1"
+        return None
     return "utf-8"
+
+
+def _clean(con: duckdb.DuckDBPyConnection, company: Company, contract: Contract) -> int:
+    """Every mapping's rows, any one of each id, cast where a cast can read them; nothing is mended or set aside."""
+    types = {c.name: c.duckdb_type for c in (*contract.columns, *SYSTEM_COLUMNS)}
+    columns = ", ".join(f"{quoted(name)} {kind}" for name, kind in types.items())
+    con.execute(f"CREATE TABLE {contract.table} ({columns})")
+    rows = 0
+    for mapping in (m for m in company.mappings() if m.entity == contract.name):
+        query = qualified(mapping.sql, f"raw_{mapping.source}")
+        given = [row[0] for row in con.execute(f"DESCRIBE {query}").fetchall() if row[0] in types]
+        casts = [f"{_cast(name, types[name])} AS {quoted(name)}" for name in given if name != "source"]
+        if "is_deleted" not in given:
+            casts.append("false AS is_deleted")
+        counted = con.execute(
+            f"INSERT INTO {contract.table} BY NAME SELECT DISTINCT ON (source_id) {literal(mapping.source)} AS source, "
+            f"{', '.join(casts)} FROM ({query}) WHERE source_id IS NOT NULL"
+        ).fetchone()
+        rows += counted[0] if counted else 0
+    return rows
+
+
+def _cast(name: str, kind: str) -> str:
+    text = f"CAST({quoted(name)} AS VARCHAR)"
+    if kind == "VARCHAR":
+        return text
+    plain = f"TRY_CAST({text} AS {kind})"
+    if kind == "DATE" or kind.startswith("TIMESTAMP"):
+        formats = "[" + ", ".join(map(literal, _TIME_FORMATS)) + "]"
+        # The cast comes last: over '2026-10-01 12:30:30 +0200' it looks for a zone of that name, in 2 ms a row.
+        return f"coalesce(CAST(TRY_STRPTIME({text}, {formats}) AS {kind}), {plain})"
+    if kind.startswith("DECIMAL") or kind in ("BIGINT", "INTEGER", "DOUBLE"):
+        return f"coalesce({plain}, TRY_CAST(replace(replace({text}, '.', ''), ',', '.') AS {kind}))"
+    return plain
+
+
+def _copy_meta(con: duckdb.DuckDBPyConnection, company: Company) -> None:
+    """What models read of the night: its day and the holidays."""
+    con.execute(f"ATTACH {literal(str(company.home.warehouse))} AS lake (READ_ONLY)")
+    for table in ("meta.night", "meta.holiday"):
+        con.execute(f"CREATE TABLE {table} AS FROM lake.{table}")
+    con.execute("DETACH lake")
+
+
+def _models(con: duckdb.DuckDBPyConnection, company: Company) -> int:
+    rows = 0
+    for table, model in load_models([company.metrics_file] if company.metrics_file else []).items():
+        rows += build_model(con, model).rows
+        if table in LINKED_FROM.values():
+            _link(con)
+    return rows
+
+
+def _link(con: duckdb.DuckDBPyConnection) -> None:
+    """The night's own function, in polars: linking is a graph search, which SQL does badly."""
+    from transforms.identity import link
+
+    assignment, history = link(con.sql("FROM identity.record").pl(), None, happened_at=datetime.now(UTC))
+    for table, frame in (("identity.assignment", assignment), ("identity.history", history)):
+        store.create_table(con, tables()[table])
+        con.register("linked", frame)
+        con.execute(f"INSERT INTO {table} BY NAME FROM linked")
+        con.unregister("linked")
+
+
+if __name__ == "__main__":
+    main()

@@ -41,8 +41,12 @@ def source_problems(company: Company, name: str) -> list[str]:
     from connectors import registry
     from connectors.base import ConnectorError
 
+    kind = company.config.sources[name].connector
+    if kind not in registry.names():
+        place = f"{company.root / 'millpond.toml'}: sources.{name}.connector"
+        return [f"{place}: there is no connector {kind}; use one of {', '.join(registry.names())}."]
     try:
-        connector = registry.get(company.config.sources[name].connector)
+        connector = registry.get(kind)
         found = connector.problems(source_of(company, name))
     except ConnectorError as error:
         return [str(error)]

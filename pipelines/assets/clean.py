@@ -12,6 +12,7 @@ from pipelines.assets.metadata import (
     check_result,
     check_spec,
     column_lineage,
+    content_version,
     findings_table,
     key_of,
     table_schema,
@@ -68,7 +69,8 @@ def clean_assets(
             results = check_tables(con, night, chosen, also=also)
             for contract in chosen:
                 issues = issue_summary(con, contract.name)
-                yield _materialized(contract, cleaned[contract.name], results, issues, mappings)
+                version = content_version(con, contract.table)
+                yield _materialized(contract, cleaned[contract.name], results, issues, mappings, version)
 
     return clean
 
@@ -106,6 +108,8 @@ def _spec(
 ) -> dg.AssetSpec:
     own = [m for m in mappings if m.entity == contract.name]
     deps = {dg.AssetKey(["raw", m.source, t]) for m in own for t in raw_tables[m.source, m.entity]}
+    # The checks need to know the day; without this Dagster may run the night's first step later.
+    deps.add(key_of("meta.night"))
     deps |= {key_of(f"clean.{r.to_table}") for r in contract.references if r.to_table != contract.name}
     sources = ", ".join(m.source for m in own) or "no source yet; add mappings/<source>/" + contract.name + ".sql"
     return dg.AssetSpec(
@@ -129,6 +133,7 @@ def _materialized(
     results: Sequence[CheckResult],
     issues: Sequence[Mapping[str, object]],
     mappings: Sequence[MappingFile],
+    version: dg.DataVersion | None,
 ) -> dg.MaterializeResult:
     reports = cleaned.reports.values()
     metadata: dict[str, Any] = {
@@ -143,12 +148,16 @@ def _materialized(
         "sources cleaned again": ", ".join(cleaned.reports) or "none: nothing had changed",
     }
     if issues:
-        metadata["cleaning issues"] = findings_table(issues, ("source", "column", "kind", "reason", "rows"))
+        rejected_first = sorted(issues, key=lambda issue: issue["kind"] != "rejected")
+        metadata["cleaning issues"] = findings_table(rejected_first, ("source", "column", "kind", "reason", "rows"))
     lineage = mapping_lineage(contract, mappings)
     if lineage:
         metadata["dagster/column_lineage"] = column_lineage(lineage)
     return dg.MaterializeResult(
-        asset_key=key_of(contract.table), metadata=metadata, check_results=results_of(contract, results)
+        asset_key=key_of(contract.table),
+        metadata=metadata,
+        check_results=results_of(contract, results),
+        data_version=version,
     )
 
 

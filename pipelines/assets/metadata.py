@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
+import duckdb
 
 from quality.results import CheckResult
 from quality.suites import Check
+from warehouse import meta
 from warehouse.contracts import SYSTEM_COLUMNS, Column, Contract
 
 Lineage = Mapping[str, Sequence[tuple[str, str]]]
@@ -19,17 +21,25 @@ def key_of(table: str) -> dg.AssetKey:
     return dg.AssetKey(table.split("."))
 
 
+def content_version(con: duckdb.DuckDBPyConnection, table: str) -> dg.DataVersion | None:
+    """The table's content as Dagster's data version, so that equal content makes nothing downstream out of date."""
+    built = meta.fingerprint_of(con, table)
+    return dg.DataVersion(str(built[1])) if built else None
+
+
 def table_schema(contract: Contract) -> dg.TableSchema:
     """The contract's columns, with descriptions and constraints, as Dagster's column schema."""
     extra = SYSTEM_COLUMNS if contract.schema == "clean" else ()
-    return dg.TableSchema(columns=[_column(c) for c in (*contract.columns, *extra)])
+    refers = {r.column: r.to_table if "." in r.to_table else f"clean.{r.to_table}" for r in contract.references}
+    return dg.TableSchema(columns=[_column(c, refers.get(c.name)) for c in (*contract.columns, *extra)])
 
 
-def _column(column: Column) -> dg.TableColumn:
+def _column(column: Column, refers_to: str | None) -> dg.TableColumn:
     tags = {"semantic_type": column.semantic_type}
     if column.classification:
         tags["classification"] = column.classification
-    other = [f"one of {', '.join(column.enum)}"] if column.enum else []
+    other = [f"refers to {refers_to}"] if refers_to else []
+    other += [f"one of {', '.join(column.enum)}"] if column.enum else []
     return dg.TableColumn(
         name=column.name,
         type=column.duckdb_type,
@@ -52,7 +62,12 @@ def column_lineage(lineage: Lineage) -> dg.TableColumnLineage:
 
 def check_spec(check: Check) -> dg.AssetCheckSpec:
     """An asset check; whether it blocks the publish is decided at the gate, once all results are in."""
-    blocks = "Blocks the publish." if check.severity == "error" else "A warning; the publish goes on."
+    # Dagster calls every check non-blocking, for none of them stops the building of later tables.
+    blocks = (
+        "While it fails, **no warehouse is published**; analysts keep the version before."
+        if check.severity == "error"
+        else "A warning: the warehouse is published all the same."
+    )
     return dg.AssetCheckSpec(
         name=check.name,
         asset=key_of(check.table),
@@ -63,39 +78,57 @@ def check_spec(check: Check) -> dg.AssetCheckSpec:
 
 def check_result(result: CheckResult) -> dg.AssetCheckResult:
     """A result with its counts, a few failing rows and the SQL that finds them all."""
-    metadata: dict[str, Any] = {
-        "failed_rows": result.failed_rows,
-        "evaluated_rows": result.evaluated_rows,
-        "failed_pct": round(result.failed_pct, 4),
-    }
+    metadata: dict[str, Any] = {"evaluated_rows": result.evaluated_rows, "failed_rows": result.failed_rows}
     if not result.passed:
-        metadata["what to do"] = _advice(result)
+        metadata["what to do"] = advice(result)
         if result.examples:
-            metadata["examples"] = _examples(result.examples)
+            metadata["examples"] = findings_table(result.examples, _names(result.examples))
         if result.sql:
-            metadata["find all failing rows"] = dg.MetadataValue.md(f"```sql\n{result.sql}\n```")
+            metadata["find all in lake/build.duckdb"] = dg.MetadataValue.text(" ".join(result.sql.split()))
     return dg.AssetCheckResult(
         asset_key=key_of(result.table),
         check_name=result.name,
         passed=result.passed,
         severity=dg.AssetCheckSeverity.ERROR if result.severity == "error" else dg.AssetCheckSeverity.WARN,
+        description=counted(result) if result.failed_rows else None,
         metadata=metadata,
     )
 
 
-def _advice(result: CheckResult) -> str:
-    if result.severity == "error":
+def counted(result: CheckResult) -> str:
+    """How many rows break the rule."""
+    share = f"{result.failed_pct:.2g}" if result.failed_pct < 100 else "100"
+    return f"{result.failed_rows:,} of {result.evaluated_rows:,} rows ({share} %) break this rule."
+
+
+def failure_line(result: CheckResult) -> str:
+    """One failed check in one line: where, what, how many rows, and one of them."""
+    parts = [f"{result.table}, {result.name}: {counted(result) if result.failed_rows else result.description}"]
+    if result.examples:
+        parts.append("For example " + ", ".join(f"{n} {_cell(v)}" for n, v in result.examples[0].items()) + ".")
+    return " ".join(parts)
+
+
+def advice(result: CheckResult) -> str:
+    """What somebody does about a failed check."""
+    if result.severity != "error":
+        return "Published all the same. Look at the examples; correct the source, or relax the rule in the contract."
+    if not result.failed_rows:
         return (
-            "Nothing is published until this is mended: correct the rows at the source or the mapping, and run again."
+            "Look at what the source delivered this time, then run `millpond run` again; "
+            "if it is right so, `millpond run --accept-counts`."
         )
-    return "Published all the same. Look at the examples; correct the source, or relax the rule in the contract."
+    return "Correct these rows in the source system, or the mapping that reads them; then `millpond run`."
 
 
-def _examples(rows: Sequence[Mapping[str, Any]]) -> dg.MetadataValue:
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    records = [dg.TableRecord({n: _cell(row.get(n)) for n in names}) for row in rows]
-    schema = dg.TableSchema(columns=[dg.TableColumn(name=n, type="string") for n in names])
-    return dg.MetadataValue.table(records=records, schema=schema)
+def check_link(result: CheckResult) -> dg.MetadataValue:
+    """A link to the check's page, within this UI."""
+    path = "/".join(result.table.split("."))
+    return dg.MetadataValue.url(f"/assets/{path}?view=checks&checkDetail={result.name}")
+
+
+def _names(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(name for row in rows for name in row))
 
 
 def _cell(value: object) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from pipelines.assets.clean import results_of, table_check_specs
-from pipelines.assets.metadata import column_lineage, key_of, table_schema
+from pipelines.assets.metadata import column_lineage, content_version, key_of, table_schema
 from pipelines.night import begin, building
 from pipelines.refresh.checks import check_tables
 from pipelines.refresh.model import Built, build_tables, lineage_of, order_of, upstream_of
@@ -37,14 +37,17 @@ def model_assets(*, company: Company, schema: str, contracts: Sequence[Contract]
         with building(company) as con:
             built = build_tables(con, night, [c.table for c in chosen])
             results = check_tables(con, night, chosen)
+            versions = {c.table: content_version(con, c.table) for c in chosen}
         for contract in sorted(chosen, key=lambda c: order.index(c.table)):
-            yield _materialized(company, contract, built[contract.table], results)
+            yield _materialized(company, contract, built[contract.table], results, versions[contract.table])
 
     return model
 
 
 def _spec(company: Company, contract: Contract) -> dg.AssetSpec:
-    deps = [key_of(table) for table in upstream_of(company, contract.table) if not table.startswith("meta.")]
+    upstream = [table for table in upstream_of(company, contract.table) if not table.startswith("meta.")]
+    # meta.night stands for all of meta, and comes first even where a model does not read it: its checks may.
+    deps = [key_of(table) for table in ("meta.night", *upstream)]
     return dg.AssetSpec(
         key_of(contract.table),
         deps=deps,
@@ -56,7 +59,11 @@ def _spec(company: Company, contract: Contract) -> dg.AssetSpec:
 
 
 def _materialized(
-    company: Company, contract: Contract, built: Built, results: Sequence[CheckResult]
+    company: Company,
+    contract: Contract,
+    built: Built,
+    results: Sequence[CheckResult],
+    version: dg.DataVersion | None,
 ) -> dg.MaterializeResult:
     metadata: dict[str, Any] = {
         "dagster/row_count": built.rows,
@@ -67,5 +74,8 @@ def _materialized(
     if lineage:
         metadata["dagster/column_lineage"] = column_lineage(lineage)
     return dg.MaterializeResult(
-        asset_key=key_of(contract.table), metadata=metadata, check_results=results_of(contract, results)
+        asset_key=key_of(contract.table),
+        metadata=metadata,
+        check_results=results_of(contract, results),
+        data_version=version,
     )

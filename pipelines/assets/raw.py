@@ -3,8 +3,8 @@
 How a load runs is loading.py's business.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -13,12 +13,19 @@ import dagster as dg
 from connectors.base import Finding, LoadReport
 from pipelines.assets.metadata import findings_table
 from pipelines.loading import LoadFailed, load_source
+from warehouse import meta, store
 from warehouse.company import Company
+from warehouse.sql import quoted
 
 FILES_CHECK = "every_file_was_read"
 DRIFT_CHECK = "columns_are_as_before"
 _DRIFT_KINDS = frozenset({"column_added", "column_dropped", "column_renamed", "column_type"})
 _SHOWN = ("severity", "file", "line", "detail")
+_TO_DO = {
+    FILES_CHECK: "Have the named files delivered again and leave them in the drop folder; the next night reads them. "
+    "What was read before stays.",
+    DRIFT_CHECK: "Look whether the mapping still names the right columns: `millpond check`.",
+}
 
 
 def load_assets(*, company: Company, source: str, tables: Sequence[str]) -> dg.AssetsDefinition:
@@ -60,37 +67,82 @@ def load_assets(*, company: Company, source: str, tables: Sequence[str]) -> dg.A
         retry_policy=dg.RetryPolicy(max_retries=2, delay=20, backoff=dg.Backoff.EXPONENTIAL),
         description=f"Loads {title}.",
     )
-    def load(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
+    def load(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
         try:
             report = load_source(company, source, context.run.run_id)
         except LoadFailed as error:
-            raise dg.Failure(
-                description=str(error),
-                metadata={
-                    "what happens now": "The warehouse is refreshed on this source's last good data and says so."
-                },
-                allow_retries=False,
-            ) from error
+            told = {"what is wrong": str(error), **_stays(company, source)}
+            for key in keys.values():
+                yield _warn(key, FILES_CHECK, told)
+                yield _warn(key, DRIFT_CHECK, {"note": "Not looked at: nothing was loaded."})
+            raise dg.Failure(description=str(error), metadata=_stays(company, source), allow_retries=False) from None
         for finding in report.findings:
             context.log.warning(finding.detail)
+        held = _held(company, source, list(keys))
         for table, key in keys.items():
-            yield _materialized(key, table, report)
+            yield _materialized(key, table, report, held)
 
     return load
 
 
-def _materialized(key: dg.AssetKey, table: str, report: LoadReport) -> dg.MaterializeResult:
+@dataclass(frozen=True)
+class _Held:
+    """What a source's raw file holds after the load: rows and columns of each table, and its state as a version."""
+
+    rows: Mapping[str, int]
+    columns: Mapping[str, dg.TableSchema]
+    version: dg.DataVersion
+
+
+def _held(company: Company, source: str, tables: Sequence[str]) -> _Held:
+    """Look into the raw file. A load that changes nothing leaves it untouched, so its state tells what is new."""
+    path = company.home.raw_file(source)
+    rows, columns = {}, {}
+    with store.connect(path, read_only=True) as con:
+        for table in (t for t in tables if store.exists(con, "raw", t)):
+            counted = con.execute(f"SELECT count(*) FROM raw.{quoted(table)}").fetchone()
+            rows[table] = int(counted[0]) if counted else 0
+            described = con.execute(f"DESCRIBE raw.{quoted(table)}").fetchall()
+            columns[table] = dg.TableSchema([dg.TableColumn(name, kind) for name, kind, *_ in described])
+    state = path.stat()
+    return _Held(rows, columns, dg.DataVersion(f"{state.st_size}:{state.st_mtime_ns}"))
+
+
+def _stays(company: Company, source: str) -> dict[str, str]:
+    """What happens while a source cannot be loaded."""
+    note = meta.read_note(company.home, source)
+    if note is None or note.last_success_at is None:
+        return {"what happens now": "The warehouse is made without this source, which has never been loaded."}
+    return {
+        "what happens now": "The warehouse is refreshed on this source's last good data, and its status says stale. "
+        f"Once mended: `millpond run --source {source}`, or wait for the night.",
+        "last complete load": f"{note.last_success_at:%Y-%m-%d %H:%M} UTC",
+        "stale since": f"{note.failing_since:%Y-%m-%d %H:%M} UTC" if note.failing_since else "now",
+    }
+
+
+def _materialized(key: dg.AssetKey, table: str, report: LoadReport, held: _Held) -> dg.MaterializeResult:
     own = [f for f in report.findings if f.table in (table, None)]
     drift = [f for f in own if f.kind in _DRIFT_KINDS]
     files = [f for f in own if f.kind not in _DRIFT_KINDS and f.severity != "info"]
+    metadata: dict[str, Any] = {
+        "rows_new_or_changed": report.tables.get(table, 0),
+        "files_read_of_source": len(report.files_read),
+        "seconds_of_source": round(report.seconds, 2),
+    }
+    if table in held.rows:
+        metadata |= {"dagster/row_count": held.rows[table], "dagster/column_schema": held.columns[table]}
     return dg.MaterializeResult(
         asset_key=key,
-        metadata={
-            "rows_loaded": report.tables.get(table, 0),
-            "files_read": len(report.files_read),
-            "seconds": round(report.seconds, 2),
-        },
+        metadata=metadata,
         check_results=[_finding_check(key, FILES_CHECK, files), _finding_check(key, DRIFT_CHECK, drift)],
+        data_version=held.version,
+    )
+
+
+def _warn(key: dg.AssetKey, name: str, metadata: Mapping[str, str]) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        asset_key=key, check_name=name, passed=False, severity=dg.AssetCheckSeverity.WARN, metadata=metadata
     )
 
 
@@ -98,6 +150,7 @@ def _finding_check(key: dg.AssetKey, name: str, found: Sequence[Finding]) -> dg.
     metadata: dict[str, Any] = {"findings": len(found)}
     if found:
         metadata["what was found"] = findings_table([asdict(f) for f in found[:20]], _SHOWN)
+        metadata["what to do"] = _TO_DO[name]
     return dg.AssetCheckResult(
         asset_key=key, check_name=name, passed=not found, severity=dg.AssetCheckSeverity.WARN, metadata=metadata
     )

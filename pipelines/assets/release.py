@@ -8,14 +8,26 @@ import dagster as dg
 import duckdb
 
 from pipelines.assets.clean import results_of, table_check_specs
-from pipelines.assets.metadata import findings_table, key_of, table_schema
-from pipelines.night import begin, building
+from pipelines.assets.metadata import (
+    advice,
+    check_link,
+    content_version,
+    failure_line,
+    findings_table,
+    key_of,
+    table_schema,
+)
+from pipelines.night import Night, begin, building
 from pipelines.refresh import insight, prepare, release
 from pipelines.refresh.checks import check_tables
-from quality.gate import sentence
+from quality.gate import Verdict
+from quality.results import CheckResult
 from warehouse import publish
 from warehouse.company import Company
 from warehouse.contracts import Contract
+
+GATE_CHECK = "nothing_blocks_the_publish"
+GATE_TEXT = "No check of severity error failed tonight. When one did, analysts keep the version before."
 
 NIGHT = dg.AssetKey(["meta", "night"])
 WAREHOUSE = dg.AssetKey("warehouse")
@@ -36,7 +48,9 @@ def night_asset(*, company: Company) -> dg.AssetsDefinition:
         tonight = begin(company, context.run.run_id)
         with building(company) as con:
             prepare.start(con, tonight)
-            return dg.MaterializeResult(metadata={"as_of": str(tonight.as_of), "sources": _source_table(con)})
+            metadata: dict[str, Any] = {"as_of": str(tonight.as_of), "sources": _source_table(con)}
+        # Always the same version: a new day by itself leaves no table out of date.
+        return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion("every night"))
 
     return night
 
@@ -49,7 +63,7 @@ def anomaly_asset(*, company: Company, contract: Contract) -> dg.AssetsDefinitio
         specs=[
             dg.AssetSpec(
                 key_of(contract.table),
-                deps=[key_of("mart.metric_daily")],
+                deps=[NIGHT, key_of("mart.metric_daily")],
                 description=f"{contract.description} {contract.grain}",
                 group_name="insight",
                 kinds={"duckdb", "polars"},
@@ -66,11 +80,15 @@ def anomaly_asset(*, company: Company, contract: Contract) -> dg.AssetsDefinitio
             found = insight.detect_anomalies(con, night)
             results = check_tables(con, night, [contract])
             recent = insight.recent(con)
+            version = content_version(con, contract.table)
         metadata: dict[str, Any] = {"dagster/row_count": found, "anomalies_last_7_days": len(recent)}
         if recent:
             metadata["last 7 days"] = findings_table(recent, ("date", "metric", "sentence"))
         yield dg.MaterializeResult(
-            asset_key=key_of(contract.table), metadata=metadata, check_results=results_of(contract, results)
+            asset_key=key_of(contract.table),
+            metadata=metadata,
+            check_results=results_of(contract, results),
+            data_version=version,
         )
 
     return anomalies
@@ -87,12 +105,15 @@ def warehouse_asset(*, company: Company, deps: Sequence[dg.AssetKey]) -> dg.Asse
         kinds={"duckdb"},
         pool="build",
         check_specs=[
-            dg.AssetCheckSpec(
-                f"{name}_is_fresh",
-                asset=WAREHOUSE,
-                description=f"Source {name} loaded completely within the hours that its contracts promise.",
-            )
-            for name in sources
+            dg.AssetCheckSpec(GATE_CHECK, asset=WAREHOUSE, description=GATE_TEXT),
+            *(
+                dg.AssetCheckSpec(
+                    f"{name}_is_fresh",
+                    asset=WAREHOUSE,
+                    description=f"Source {name} loaded completely within the hours that its contracts promise.",
+                )
+                for name in sources
+            ),
         ],
         freshness_policy=dg.FreshnessPolicy.time_window(
             fail_window=timedelta(hours=36), warn_window=timedelta(hours=26)
@@ -101,39 +122,65 @@ def warehouse_asset(*, company: Company, deps: Sequence[dg.AssetKey]) -> dg.Asse
         "severity error failed; otherwise yesterday's stays. `millpond versions` lists the last ones, "
         "`millpond rollback` goes back.",
     )
-    def warehouse(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    def warehouse(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
         night = begin(company, context.run.run_id)
         with building(company) as con:
-            try:
-                done = release.release(con, night)
-            except release.NotPublished as blocked:
-                raise dg.Failure(
-                    description=str(blocked), metadata=_blocked(company, blocked), allow_retries=False
-                ) from blocked
-            checks = _fresh_checks(con)
-        version = done.published.version
-        metadata: dict[str, Any] = {
-            "version": version.name,
-            "dagster/row_count": done.published.rows,
-            "tables": done.published.tables,
-            "size_mb": round(version.size_bytes / 1e6, 1),
-            "verdict": done.verdict.headline(),
-            "file": dg.MetadataValue.path(str(company.home.warehouse)),
-        }
-        if done.verdict.warnings:
-            metadata["warnings"] = dg.MetadataValue.md(
-                "\n".join(f"- {sentence(w)}" for w in done.verdict.warnings[:20])
+            fresh = _fresh_checks(con)
+            outcome = _released(con, night)
+        yield from fresh
+        if isinstance(outcome, release.NotPublished):
+            yield dg.AssetCheckResult(
+                asset_key=WAREHOUSE, check_name=GATE_CHECK, passed=False, metadata=_blocked(company, outcome.verdict)
             )
-        return dg.MaterializeResult(metadata=metadata, check_results=checks)
+            raise dg.Failure(
+                description=_told(outcome.verdict), metadata=_blocked(company, outcome.verdict), allow_retries=False
+            )
+        yield dg.AssetCheckResult(asset_key=WAREHOUSE, check_name=GATE_CHECK, passed=True)
+        yield dg.MaterializeResult(metadata=_published(company, outcome))
 
     return warehouse
 
 
-def _blocked(company: Company, blocked: release.NotPublished) -> dict[str, Any]:
+def _released(con: duckdb.DuckDBPyConnection, night: Night) -> release.Released | release.NotPublished:
+    try:
+        return release.release(con, night)
+    except release.NotPublished as blocked:
+        return blocked
+
+
+def _published(company: Company, done: release.Released) -> dict[str, Any]:
+    version = done.published.version
+    metadata: dict[str, Any] = {
+        "version": version.name,
+        "dagster/row_count": done.published.rows,
+        "tables": done.published.tables,
+        "size_mb": round(version.size_bytes / 1e6, 1),
+        "verdict": done.verdict.headline(),
+        "file": dg.MetadataValue.path(str(company.home.warehouse)),
+    }
+    if done.verdict.warnings:
+        metadata["checks that warn"] = _failed_table(done.verdict.warnings)
+    return metadata
+
+
+def _told(verdict: Verdict) -> str:
+    """The failure in a few lines; all of it is in the metadata."""
+    shown = [f"- {failure_line(r)}" for r in verdict.blocking[:3]]
+    more = [f"- and {len(verdict.blocking) - 3} more"] if len(verdict.blocking) > 3 else []
+    return "\n".join([verdict.headline(), *shown, *more, f"What to do: {advice(verdict.blocking[0])}"])
+
+
+def _blocked(company: Company, verdict: Verdict) -> dict[str, Any]:
     held = next((v for v in publish.versions(company.home) if v.is_current), None)
     stays = f"version {held.name}, published {held.published_at:%Y-%m-%d %H:%M} UTC" if held else "nothing yet"
-    reasons = "\n".join(f"- {sentence(r)}" for r in blocked.verdict.blocking[:20])
-    return {"what blocks": dg.MetadataValue.md(reasons), "analysts still see": stays}
+    links = {f"see {r.table} {r.name}": check_link(r) for r in verdict.blocking[:5]}
+    also = {"checks that only warn": _failed_table(verdict.warnings)} if verdict.warnings else {}
+    return {"analysts still see": stays, "what blocks": _failed_table(verdict.blocking), **links, **also}
+
+
+def _failed_table(results: Sequence[CheckResult]) -> dg.MetadataValue:
+    rows = [{"table": r.table, "check": r.name, "failed_rows": r.failed_rows, "what to do": advice(r)} for r in results]
+    return findings_table(rows[:20], ("table", "check", "failed_rows", "what to do"))
 
 
 def _fresh_checks(con: duckdb.DuckDBPyConnection) -> list[dg.AssetCheckResult]:
@@ -147,10 +194,10 @@ def _fresh_checks(con: duckdb.DuckDBPyConnection) -> list[dg.AssetCheckResult]:
             passed=status == "fresh",
             severity=dg.AssetCheckSeverity.WARN,
             metadata={
-                "status": status,
-                "last complete load": str(last),
-                "stale since": str(since),
-                "message": message or "",
+                "status": status.replace("_", " "),
+                "last complete load": f"{last:%Y-%m-%d %H:%M} UTC" if last else "never",
+                **({"stale since": f"{since:%Y-%m-%d %H:%M} UTC"} if since else {}),
+                **({"what is wrong": message} if message else {}),
             },
         )
         for source, status, last, since, message in rows

@@ -1,0 +1,91 @@
+"""`python -m bench` measures everything; `python -m bench night|truth|anomalies` one thing. `--json FILE` keeps it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+CONSOLE = Console(width=170)
+
+
+def main() -> None:
+    """Measure what was asked for, print tables, and write JSON if wanted."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Millpond's benchmarks.")
+    parser.add_argument("what", nargs="?", choices=("all", "night", "truth", "anomalies"), default="all")
+    parser.add_argument("--scale", type=float, nargs="+", default=[1.0, 10.0], help="sizes of the demo company")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="work in this folder and keep it")
+    parser.add_argument("--company", type=Path, metavar="DIR", help="truth: a demo company that has had its night")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there")
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
+        results = _measure(chosen, (chosen.keep or Path(scratch)).resolve())
+    if chosen.json:
+        chosen.json.write_text(json.dumps(results, indent=1, default=str) + "\n", encoding="utf-8")
+
+
+def _measure(chosen: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Results by benchmark. The truth is measured on the smallest of the nights, unless a company is given."""
+    results: dict[str, Any] = {}
+    if chosen.what in ("all", "night"):
+        results["night"] = [_night(folder, scale) for scale in chosen.scale]
+    if chosen.what in ("all", "truth"):
+        results["truth"] = _truth(chosen.company or folder / f"demo-{min(chosen.scale):g}", min(chosen.scale))
+    if chosen.what in ("all", "anomalies"):
+        results["anomalies"] = _anomalies()
+    return results
+
+
+def _night(folder: Path, scale: float) -> dict[str, Any]:
+    from bench import night
+
+    return _shown(night.run(folder, scale), night.tables)
+
+
+def _truth(company: Path, scale: float) -> dict[str, Any]:
+    from bench import night, truth
+
+    if not (company / "lake" / "warehouse.duckdb").exists():
+        night.one_night(company, scale)
+    return _shown(truth.run(company), truth.tables)
+
+
+def _anomalies() -> list[dict[str, Any]]:
+    from bench import anomalies
+
+    rows = anomalies.run()
+    _print("Anomaly detection", [row for row in rows if row["data"] != "numenta" or row["kind"].startswith("all")])
+    return rows
+
+
+def _shown(result: dict[str, Any], tables: Any) -> dict[str, Any]:
+    titled: Iterable[tuple[str, list[dict[str, Any]]]] = tables(result)
+    for title, rows in titled:
+        _print(title, rows)
+    return result
+
+
+def _print(title: str, rows: list[dict[str, Any]]) -> None:
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    table = Table(*columns, title=title, title_justify="left")
+    for row in rows:
+        table.add_row(*(_cell(row.get(name)) for name in columns))
+    CONSOLE.print(table)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.3f}" if abs(value) < 10 else f"{value:,.1f}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+if __name__ == "__main__":
+    main()
