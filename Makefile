@@ -18,7 +18,7 @@ ui: $(VENV)/.run-ready ## Open the Dagster UI on the demo company
 	@$(BIN)/millpond --company $(DEMO) ui
 
 test: lint ## Check style, types, imports and behaviour
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q -n 2 --dist loadfile
 
 lint: $(VENV)/.test-ready
 	$(BIN)/ruff check .

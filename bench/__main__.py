@@ -36,7 +36,8 @@ def _measure(chosen: argparse.Namespace, folder: Path) -> dict[str, Any]:
     if chosen.what in ("all", "night"):
         results["night"] = [_night(folder, scale) for scale in chosen.scale]
     if chosen.what in ("all", "truth"):
-        results["truth"] = _truth(chosen.company or folder / f"demo-{min(chosen.scale):g}", min(chosen.scale))
+        company = chosen.company.resolve() if chosen.company else folder / f"demo-{min(chosen.scale):g}"
+        results["truth"] = _truth(company, min(chosen.scale))
     if chosen.what in ("all", "anomalies"):
         results["anomalies"] = _anomalies()
     return results

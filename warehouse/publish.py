@@ -74,7 +74,7 @@ def versions(home: Home) -> list[Version]:
     """Published versions, newest first."""
     current = home.warehouse.stat().st_ino if home.warehouse.exists() else None
     found = []
-    for path in sorted(home.versions.glob("*.duckdb"), reverse=True):
+    for path in sorted(home.versions.glob("*.duckdb"), key=lambda p: p.stem, reverse=True):
         stat = path.stat()
         stamp = datetime.strptime(path.stem[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
         found.append(Version(path.stem, path, stamp, stat.st_size, stat.st_ino == current))

@@ -97,7 +97,10 @@ class _Held:
 def _held(company: Company, source: str, tables: Sequence[str]) -> _Held:
     """Look into the raw file. A load that changes nothing leaves it untouched, so its state tells what is new."""
     path = company.home.raw_file(source)
-    rows, columns = {}, {}
+    rows: dict[str, int] = {}
+    columns: dict[str, dg.TableSchema] = {}
+    if not path.exists():  # the source has delivered nothing so far
+        return _Held(rows, columns, dg.DataVersion("nothing"))
     with store.connect(path, read_only=True) as con:
         for table in (t for t in tables if store.exists(con, "raw", t)):
             counted = con.execute(f"SELECT count(*) FROM raw.{quoted(table)}").fetchone()

@@ -18,6 +18,11 @@ from warehouse.sql import quoted
 
 TABLE = "insight.anomaly"
 
+#: Hundreds of members are judged every day beside some thirty totals, so they need clearer evidence.
+MEMBER_THRESHOLD = 0.995
+#: A series is judged where at least half of the last quarter's days, and eight weeks' worth in all, had something.
+BUSY_DAYS, BUSY_SHARE, FEWEST_BUSY = 91, 0.5, 56
+
 
 def is_stale(con: duckdb.DuckDBPyConnection) -> bool:
     """Whether detection would have anything to do."""
@@ -67,9 +72,25 @@ def _anomalies(con: duckdb.DuckDBPyConnection, night: Night) -> pl.DataFrame:
         "metric, dimension, member, date, value, unit FROM mart.metric_daily ORDER BY ALL"
     ).pl()
     holidays = dict(con.sql("SELECT date, name FROM meta.holiday").fetchall())
-    judged = detect(series, holidays=holidays).filter("is_anomaly")
+    is_total = pl.col("dimension") == "total"
+    judged = pl.concat(
+        [
+            detect(series.filter(is_total), holidays=holidays),
+            detect(series.filter(~is_total), holidays=holidays, threshold=MEMBER_THRESHOLD),
+        ]
+    )
+    judged = judged.filter(_is_busy()).filter("is_anomaly")
     files = [night.company.metrics_file] if night.company.metrics_file else []
     return _worded(judged, load_metrics(files), night.company.config.base_currency)
+
+
+def _is_busy() -> pl.Expr:
+    """Whether a series has had something on most days before this one: else any value at all would be odd."""
+    is_something = pl.col("value").fill_nan(None).fill_null(0) != 0
+    before = is_something.cast(pl.Float64).shift(1)
+    share = before.rolling_mean(BUSY_DAYS, min_samples=1).over("series_id", order_by="ts")
+    seen = before.fill_null(0).cum_sum().over("series_id", order_by="ts")
+    return (share >= BUSY_SHARE) & (seen >= FEWEST_BUSY)
 
 
 def _worded(judged: pl.DataFrame, metrics: dict[str, Metric], currency: str) -> pl.DataFrame:

@@ -77,7 +77,7 @@ def second(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Edited:
         shutil.copytree(demo.company.root, folder)
         added, changed = edit.add_month(folder, orders=5), edit.change_order(folder, value="Hamburg-Altona")
         company = load_company(folder)
-        outcome = run_night(company, say=lambda _: None)
+        outcome = run_night(company, say=lambda _: None, sources=["shop"])
     assert outcome.published, outcome.failure
     return Edited(Demo(company), added, changed)
 

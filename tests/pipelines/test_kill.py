@@ -23,9 +23,10 @@ from typing import Any
 import duckdb
 import pytest
 
+from pipelines.instance import PID_TAG, bury_dead_runs
 from tests.pipelines.conftest import Tiny
 from warehouse.company import load_company
-from warehouse.store import literal, quoted
+from warehouse.sql import literal, quoted
 
 ROOT = Path(__file__).resolve().parents[2]
 ORDERS, LINES_EACH, CONTACTS = 20_000, 3, 3_000
@@ -228,7 +229,7 @@ def _clean_is_half_done(tiny: Tiny) -> bool:
 
 
 def _model_is_half_done(tiny: Tiny) -> bool:
-    return count_in_build(tiny, "core.sales_order") > ORDERS and count_in_build(tiny, "mart.customer_360") < CONTACTS
+    return count_in_build(tiny, "core.customer") > CONTACTS and count_in_build(tiny, "mart.customer_360") < CONTACTS
 
 
 #: Nights that are killed one after the other, before one may end.
@@ -243,7 +244,7 @@ MOMENTS = {
             was_hit=lambda tiny: _working_folder(tiny).is_dir() and _raw_log(tiny).exists(),
         ),
     ],
-    "refresh: between two clean tables, then between core and marts": [
+    "refresh: between two clean tables, then in the middle of the model": [
         Moment(has_come=lambda tiny: _has_written(tiny, "clean_sales"), was_hit=_clean_is_half_done),
         Moment(has_come=lambda tiny: _has_written(tiny, "build_core"), was_hit=_model_is_half_done),
     ],
@@ -370,3 +371,44 @@ def test_comparison_sees_a_difference(nights: Nights) -> None:
     found = differences(nights.before, nights.after)
     assert found["clean.sales_order"] == ORDERS
     assert found["clean.contact"] == CONTACTS + 2
+
+
+def test_night_that_died_before_it_noted_what_it_cleaned(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    orders = tiny.export("shop/orders.csv")
+    orders.write_text(orders.read_text().replace('"12,50",2026', '"13,50",2026'))
+
+    def die(*args: object) -> None:
+        raise RuntimeError("the night ends here")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pipelines.refresh.clean._conclude", die)
+        assert "the night ends here" in tiny.night().failure
+    assert tiny.night().published
+    assert tiny.ask("SELECT total::VARCHAR FROM core.sales_order WHERE order_number = 'A2'") == [("13.5000",)]
+
+
+@pytest.mark.parametrize("pid", [os.getpid(), 1, 999_999_999])
+def test_dead_run_is_buried_whoever_has_its_number_now(pid: int) -> None:
+    import dagster as dg
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        tagged = {PID_TAG: str(pid)}
+        dead = instance.create_run_for_job(_job(), status=dg.DagsterRunStatus.STARTED, tags=tagged)
+        daemons = instance.create_run_for_job(_job(), status=dg.DagsterRunStatus.STARTED)
+        over = instance.create_run_for_job(_job(), status=dg.DagsterRunStatus.SUCCESS, tags=tagged)
+        assert bury_dead_runs(instance) == [dead.run_id]
+        statuses = [instance.get_run_by_id(run.run_id).status.value for run in (dead, daemons, over)]  # type: ignore[union-attr]
+    assert statuses == ["FAILURE", "STARTED", "SUCCESS"]
+
+
+def _job() -> Any:
+    import dagster as dg
+
+    @dg.op
+    def nothing() -> None: ...
+
+    @dg.job
+    def anything() -> None:
+        nothing()
+
+    return anything
