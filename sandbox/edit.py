@@ -43,7 +43,11 @@ def add_month(company: Path, *, orders: int = 5) -> Change:
     new_orders, new_lines = [], []
     for number, row in enumerate(good, start=1):
         new_id = f"52{number:011d}"
-        fresh = {"Id": new_id, "Name": f"MV9{number:05d}", "Created at": f"2026-11-01 08:{number:02d}:00 +0100"}
+        fresh = {
+            "Id": new_id,
+            "Name": f"MV9{number:05d}",
+            "Created at": f"2026-11-01 {8 + number // 60:02d}:{number % 60:02d}:00 +0100",
+        }
         pending = {"Cancelled at": "", "Delivered at": "", "Fulfillment Status": "unfulfilled"}
         new_orders.append({**row, **fresh, **pending})
         mine = [line for line in lines if line["Order ID"] == row["Id"]]

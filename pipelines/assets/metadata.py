@@ -84,7 +84,7 @@ def check_result(result: CheckResult) -> dg.AssetCheckResult:
         if result.examples:
             metadata["examples"] = findings_table(result.examples, _names(result.examples))
         if result.sql:
-            metadata["find all in lake/build.duckdb"] = dg.MetadataValue.text(" ".join(result.sql.split()))
+            metadata["find all with `millpond query --build`"] = dg.MetadataValue.text(" ".join(result.sql.split()))
     return dg.AssetCheckResult(
         asset_key=key_of(result.table),
         check_name=result.name,
@@ -112,7 +112,7 @@ def failure_line(result: CheckResult) -> str:
 def advice(result: CheckResult) -> str:
     """What somebody does about a failed check."""
     if result.severity != "error":
-        return "Published all the same. Look at the examples; correct the source, or relax the rule in the contract."
+        return "Blocks nothing. Look at the examples; correct the source, or relax the rule in the contract."
     if not result.failed_rows:
         return (
             "Look at what the source delivered this time, then run `millpond run` again; "

@@ -175,7 +175,7 @@ def _blocked(company: Company, verdict: Verdict) -> dict[str, Any]:
     stays = f"version {held.name}, published {held.published_at:%Y-%m-%d %H:%M} UTC" if held else "nothing yet"
     links = {f"see {r.table} {r.name}": check_link(r) for r in verdict.blocking[:5]}
     also = {"checks that only warn": _failed_table(verdict.warnings)} if verdict.warnings else {}
-    return {"analysts still see": stays, "what blocks": _failed_table(verdict.blocking), **links, **also}
+    return {"analysts still see": stays, "blocked by": _failed_table(verdict.blocking), **links, **also}
 
 
 def _failed_table(results: Sequence[CheckResult]) -> dg.MetadataValue:

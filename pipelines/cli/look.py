@@ -31,16 +31,19 @@ def query(
     sql: Annotated[str, typer.Argument(help="One SQL statement, or - to read it from standard input.")],
     form: Annotated[Format, typer.Option("--format", "-f", help="How to print the result.")] = Format.table,
     limit: Annotated[int, typer.Option(help="Rows shown at most in a table.")] = 100,
+    build: Annotated[
+        bool, typer.Option("--build", help="Ask the unpublished build instead, such as after a check blocked it.")
+    ] = False,
 ) -> None:
     """Ask the published warehouse, read-only.
 
-    Example: millpond query "SELECT date, sum(revenue_net_base) FROM mart.sales_daily GROUP BY ALL ORDER BY 1 DESC"
+    Example: millpond query "SELECT date, sum(net_revenue_base) FROM mart.sales_daily GROUP BY ALL ORDER BY 1 DESC"
     """
     import duckdb
 
     company = the_company()
     text = typer.get_text_stream("stdin").read() if sql == "-" else sql
-    with plain_errors(), _published(company) as con:
+    with plain_errors(), _unpublished(company) if build else _published(company) as con:
         con.execute("SET enable_external_access = false")
         try:
             result = con.sql(text)
@@ -92,6 +95,14 @@ def quarantine(
             _print(_quarantined(con, entity), Format.table, limit)
         else:
             out.print(_overview(con))
+
+
+def _unpublished(company: Company) -> duckdb.DuckDBPyConnection:
+    from warehouse.store import StoreError, connect
+
+    if not company.home.build.exists():
+        raise StoreError(f"Nothing is built yet: {company.home.build} does not exist. Run `millpond run`.")
+    return connect(company.home.build, read_only=True)
 
 
 def _published(company: Company) -> duckdb.DuckDBPyConnection:

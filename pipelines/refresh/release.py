@@ -38,7 +38,9 @@ def release(con: duckdb.DuckDBPyConnection, night: Night) -> Released:
     """
     verdict = decide(current_results(con))
     if not verdict.publish:
-        meta.end_run(con, night.run_id, at=night.now, status="failed", rows=None, message=verdict.headline())
+        names = ", ".join(f"{result.table} {result.name}" for result in verdict.blocking)
+        message = f"{verdict.headline()} Failed: {names}."
+        meta.end_run(con, night.run_id, at=night.now, status="failed", rows=None, message=message)
         raise NotPublished(verdict)
     started = time.monotonic()
     progress("publish", 0, 1)

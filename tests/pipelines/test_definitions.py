@@ -189,3 +189,14 @@ def test_workspace_loads_with_plain_dagster(company_folder: Path, tmp_path: Path
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     assert "Validation successful" in done.stdout + done.stderr
+
+
+def test_the_night_comes_before_every_table_of_the_refresh() -> None:
+    from pipelines.definitions import defs
+
+    graph = defs.resolve_asset_graph()
+    layers = {"clean", "identity", "core", "mart", "insight"}
+    tables = [key for key in graph.get_all_asset_keys() if key.path[0] in layers]
+    assert len(tables) > 60
+    late = [key for key in tables if dg.AssetKey(["meta", "night"]) not in graph.get(key).parent_keys]
+    assert late == []

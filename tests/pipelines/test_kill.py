@@ -387,7 +387,7 @@ def test_night_that_died_before_it_noted_what_it_cleaned(tiny: Tiny, monkeypatch
     assert tiny.ask("SELECT total::VARCHAR FROM core.sales_order WHERE order_number = 'A2'") == [("13.5000",)]
 
 
-@pytest.mark.parametrize("pid", [os.getpid(), 1, 999_999_999])
+@pytest.mark.parametrize("pid", [os.getpid(), 1, 999_999_999], ids=["this process", "the first process", "nobody"])
 def test_dead_run_is_buried_whoever_has_its_number_now(pid: int) -> None:
     import dagster as dg
 
