@@ -19,7 +19,7 @@ def main() -> None:
     """Measure what was asked for, print tables, and write JSON if wanted."""
     parser = argparse.ArgumentParser(prog="python -m bench", description="Millpond's benchmarks.")
     parser.add_argument("what", nargs="?", choices=("all", "night", "truth", "anomalies"), default="all")
-    parser.add_argument("--scale", type=float, nargs="+", default=[1.0, 10.0], help="sizes of the demo company")
+    parser.add_argument("--scale", type=float, nargs="+", default=[1.0, 10.0, 50.0], help="sizes of the demo company")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="work in this folder and keep it")
     parser.add_argument("--company", type=Path, metavar="DIR", help="truth: a demo company that has had its night")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there")

@@ -40,15 +40,24 @@ class Dialect:
     def field(self) -> bytes:
         d = re.escape(self.delimiter.encode())
         if not self.quote:
-            return rb"[^%s\r\n]*+" % d
+            return rb"[^%s\r\n]*" % d
         q = re.escape(self.quote.encode())
-        return rb"(?:%s(?:[^%s]++|%s%s)*+%s|(?!%s)[^%s\r\n]*+)" % (q, q, q, q, q, q, d)
+        return rb"(?:%s%s%s|(?!%s)[^%s\r\n]*)" % (q, self._inside, q, q, d)
+
+    @cached_property
+    def _inside(self) -> bytes:
+        """What stands between quotes. Written so that there is one way to match it, hence no backtracking to fear.
+
+        Possessive quantifiers would say so plainly, but match wrongly in Python before 3.11.4.
+        """
+        q = re.escape(self.quote.encode())
+        return rb"[^%s]*(?:%s%s[^%s]*)*" % (q, q, q, q)
 
     @cached_property
     def record(self) -> re.Pattern[bytes]:
         """Matches one well-formed record without its line end."""
         d = re.escape(self.delimiter.encode())
-        return re.compile(rb"%s(?:%s%s)*+(?=\r|\n|\Z)" % (self.field, d, self.field))
+        return re.compile(rb"%s(?:%s%s)*(?=\r|\n|\Z)" % (self.field, d, self.field))
 
     @cached_property
     def fields(self) -> re.Pattern[bytes]:
@@ -58,7 +67,7 @@ class Dialect:
     def unclosed(self) -> re.Pattern[bytes]:
         """Matches a record whose last quote is still open at the end of the data."""
         d, q = re.escape(self.delimiter.encode()), re.escape(self.quote.encode())
-        return re.compile(rb"(?:%s%s)*+(%s)(?:[^%s]++|%s%s)*+\Z" % (self.field, d, q, q, q, q))
+        return re.compile(rb"(?:%s%s)*(%s)%s\Z" % (self.field, d, q, self._inside))
 
     def split(self, record: bytes) -> list[str]:
         """Gives the values of one well-formed record."""

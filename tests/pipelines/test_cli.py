@@ -338,7 +338,7 @@ def test_query_gives_csv(first_night: Tiny) -> None:
     )
     result = on(first_night, "query", sql, "--format", "csv")
     assert list(csv.reader(io.StringIO(result.stdout))) == [
-        ["money", "text", "nothing", "yes", "list", "d"],
+        ["money", "text", "nothing", "yes", "list", "day"],
         ["1.50", 'a,"b', "", "true", "[1,2]", "2026-01-31"],
     ]
 
