@@ -88,8 +88,10 @@ def _build(con: duckdb.DuckDBPyConnection, night: Night, table: str) -> Built:
     if due:
         fingerprint = _fingerprint(con, night.company, table)
         meta.unsettle(con, table)
-        if table in LINKED_FROM:
+        if table == ASSIGNMENT:
             _link(con, night)
+        elif table == HISTORY:
+            store.create_table(con, tables()[HISTORY])  # its rows came with the assignment
         else:
             build_model(con, models_of(night.company)[table])
         meta.remember(con, table, fingerprint=fingerprint, version=store.content_hash(con, table), at=night.now)
