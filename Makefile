@@ -36,8 +36,7 @@ lock: $(VENV)/.test-ready ## Pin dependencies anew
 	$(BIN)/pip-compile $(LOCK) -o requirements.txt pyproject.toml
 	$(BIN)/pip-compile $(LOCK) -c requirements.txt --extra dev -o requirements-dev.txt pyproject.toml
 
-LOCK := --quiet --upgrade --generate-hashes --allow-unsafe --no-strip-extras --no-header \
-	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+LOCK := --quiet --upgrade --generate-hashes --allow-unsafe --no-strip-extras --no-header --no-emit-options
 
 clean: ## Remove the environment and the demo
 	rm -rf $(VENV) $(DEMO)

@@ -18,7 +18,7 @@ def _real_data() -> Path:
 REAL_DATA = _real_data()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real data sets; the test is skipped, and listed with its reason, where there is none."""
     if not REAL_DATA.is_dir():

@@ -4,37 +4,34 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
 from pipelines.run import run_night
-from tests.conftest import REAL_DATA, ROOT
+from tests.conftest import ROOT
 from warehouse.company import load_company
 
 
 @pytest.fixture(scope="module")
-def csv() -> Iterator[duckdb.DuckDBPyConnection]:
+def csv(real_data: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """The CSV files as text, read by DuckDB alone."""
-    if not REAL_DATA.is_dir():
-        pytest.skip(f"REAL DATA ABSENT: {REAL_DATA} does not exist; set MILLPOND_REAL_DATA to run this test")
     with duckdb.connect() as con:
-        for path in REAL_DATA.glob("olist/*/*.csv"):
+        for path in real_data.glob("olist/*/*.csv"):
             name = path.stem.removeprefix("olist_").removesuffix("_dataset")
             con.execute(f"CREATE TABLE \"{name}\" AS FROM read_csv('{path}', all_varchar = true, header = true)")
         yield con
 
 
 @pytest.fixture(scope="module")
-def warehouse(
-    csv: duckdb.DuckDBPyConnection, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[duckdb.DuckDBPyConnection]:
+def warehouse(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
     """The night on a copy of the example, published."""
     folder = tmp_path_factory.mktemp("olist") / "company"
     shutil.copytree(ROOT / "examples" / "olist", folder)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MILLPOND_REAL_DATA", str(REAL_DATA))
+        patch.setenv("MILLPOND_REAL_DATA", str(real_data))
         patch.delenv("MILLPOND_HOME", raising=False)
         company = load_company(folder)
         outcome = run_night(company, say=lambda _: None)
