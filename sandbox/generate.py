@@ -17,8 +17,11 @@ from pathlib import Path
 from sandbox import files
 from sandbox.exports import ads, crm, erp, helpdesk, mailing, office, payments, shop, web
 from sandbox.exports.kit import Out
-from sandbox.trade import make_trade
+from sandbox.serve import store_path
+from sandbox.store import Store
+from sandbox.trade import Trade, make_trade
 from sandbox.truth import Truth
+from sandbox.vendors import all_vendors
 
 COMPANY = Path(__file__).parent / "company"
 
@@ -81,18 +84,37 @@ def write(folder: Path, *, seed: int = 7, scale: float = 1.0) -> bool:
     folder.mkdir(parents=True, exist_ok=True)
     # Until the marker vouches for a whole generation, it says that the folder is ours and to be written anew.
     files.mark_stale(folder)
-    for part in ("exports", "truth", "mappings"):
+    for part in ("exports", "served", "truth", "mappings"):
         files.empty(folder / part)
-    truth = write_exports(folder / "exports", seed=seed, scale=scale)
+    trade, truth = make_trade(seed, scale), Truth()
+    write_exports(folder / "exports", seed=seed, scale=scale, trade=trade, truth=truth)
+    fill_vendors(folder, seed=seed, scale=scale, trade=trade, truth=truth)
     truth.write(folder / "truth")
     shutil.copytree(COMPANY, folder, dirs_exist_ok=True, copy_function=shutil.copyfile)
     marker.write_text(json.dumps(wanted) + "\n", encoding="utf-8")
     return True
 
 
-def write_exports(folder: Path, *, seed: int, scale: float) -> Truth:
-    """Write every source's export into a folder of its name; gives the truth about them."""
-    trade, truth = make_trade(seed, scale), Truth()
+def write_exports(folder: Path, *, seed: int, scale: float, trade: Trade, truth: Truth) -> None:
+    """Write every file source's export into a folder of its name, and say the truth about it."""
     for source, export in EXPORTS.items():
         export(Out(source=source, folder=folder / source, seed=seed, scale=scale, trade=trade, truth=truth))
-    return truth
+
+
+def fill_vendors(folder: Path, *, seed: int, scale: float, trade: Trade, truth: Truth) -> None:
+    """Make what each vendor's server holds; the truth counts those that the demo's night loads."""
+    for name, vendor in all_vendors().items():
+        counts = vendor.source and vendor.source not in EXPORTS
+        store = Store(store_path(folder, name))
+        vendor.fill(
+            Out(
+                source=vendor.source or name,
+                folder=folder / "served",
+                seed=seed,
+                scale=scale,
+                trade=trade,
+                truth=truth if counts else Truth(),
+            ),
+            store,
+        )
+        store.close()
