@@ -51,13 +51,11 @@ def build_definitions(company: Company) -> dg.Definitions:
 
 def tables_read(sql: str) -> list[str]:
     """Raw tables that a mapping reads; none for one that does not parse, which `millpond check` reports."""
-    from sqlglot.errors import SqlglotError
-
-    from transforms.mapping import raw_tables
+    from transforms.mapping import MappingError, raw_tables
 
     try:
         return raw_tables(sql)
-    except SqlglotError:
+    except MappingError:
         return []
 
 

@@ -30,9 +30,13 @@ class Verdict:
             "Yesterday's warehouse stays in place."
         )
 
-    def sentences(self) -> list[str]:
-        """The headline, then one sentence for each failed check, blocking ones first."""
-        return [self.headline(), *(sentence(r) for r in (*self.blocking, *self.warnings))]
+    def told(self) -> str:
+        """The headline, what blocks (at most three), and what to do about it."""
+        if self.publish:
+            return self.headline()
+        shown = [f"- {failure_line(r)}" for r in self.blocking[:3]]
+        more = [f"- and {len(self.blocking) - 3} more"] if len(self.blocking) > 3 else []
+        return "\n".join([self.headline(), *shown, *more, f"What to do: {advice(self.blocking[0])}"])
 
 
 def decide(results: Sequence[CheckResult]) -> Verdict:
@@ -42,28 +46,31 @@ def decide(results: Sequence[CheckResult]) -> Verdict:
     return Verdict(publish=not blocking, blocking=blocking, warnings=tuple(r for r in failed if not r.blocks))
 
 
-def sentence(result: CheckResult) -> str:
-    """What failed, where, in how many rows, one of them, and what to do next."""
-    kind = "Blocks publishing" if result.blocks else "Warning"
-    parts = [f"{kind}: {result.table} fails {result.name}. {result.description}"]
-    if result.failed_rows:
-        share = f"{result.failed_pct:.2g}" if result.failed_pct < 100 else "100"
-        parts.append(f"{result.failed_rows:,} of {_counted(result.evaluated_rows, 'row')} ({share} %) do not.")
+def counted(result: CheckResult) -> str:
+    """How many rows break the rule."""
+    share = f"{result.failed_pct:.2g}" if result.failed_pct < 100 else "100"
+    return f"{result.failed_rows:,} of {_counted(result.evaluated_rows, 'row')} ({share} %) break this rule."
+
+
+def failure_line(result: CheckResult) -> str:
+    """One failed check in one line: where, what, how many rows, and one of them."""
+    parts = [f"{result.table}, {result.name}: {counted(result) if result.failed_rows else result.description}"]
     if result.examples:
-        values = ", ".join(f"{name} {_shown(value)}" for name, value in result.examples[0].items())
+        values = ", ".join(f"{name} {'empty' if v is None else v}" for name, v in result.examples[0].items())
         parts.append(f"For example {values}.")
-    if result.failed_rows:
-        parts.append(
-            f"See them with: {' '.join(result.sql.split())} "
-            "Then mend the records in the source, or the mapping that reads them, and run again."
-        )
-    elif result.blocks:
-        parts.append("Find out what the source delivered this time; if it is right so, `millpond run --accept-counts`.")
     return " ".join(parts)
 
 
-def _shown(value: object) -> str:
-    return "empty" if value is None else repr(value)
+def advice(result: CheckResult) -> str:
+    """What somebody does about a failed check."""
+    if not result.blocks:
+        return "Blocks nothing. Look at the examples; correct the source, or relax the rule in the contract."
+    if not result.failed_rows:
+        return (
+            "Look at what the source delivered this time, then run `millpond run` again; "
+            "if it is right so, `millpond run --accept-counts`."
+        )
+    return "Correct these rows in the source system, or the mapping that reads them; then `millpond run`."
 
 
 def _counted(number: int, noun: str) -> str:

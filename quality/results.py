@@ -85,18 +85,25 @@ def save_results(con: duckdb.DuckDBPyConnection, run_id: str, results: Sequence[
 def last_results(con: duckdb.DuckDBPyConnection, table: str) -> list[CheckResult]:
     """The results of the latest run that checked the table, for reuse when the table did not change since."""
     create_table(con, tables()["meta.check_result"])
-    rows = con.execute(
-        """
-        SELECT check_name, table_name, severity, passed, evaluated_rows, failed_rows, failed_pct,
-               examples, sql, description, seconds
-        FROM meta.check_result
-        WHERE table_name = $table
-          AND run_id = (SELECT arg_max(run_id, checked_at) FROM meta.check_result WHERE table_name = $table)
-        ORDER BY check_name
-        """,
-        {"table": table},
-    ).fetchall()
+    rows = con.execute(f"{_LATEST} WHERE table_name = ? ORDER BY check_name", [table]).fetchall()
     return [_from_row(row) for row in rows]
+
+
+def latest_results(con: duckdb.DuckDBPyConnection) -> list[CheckResult]:
+    """The results of the latest run that checked it, for every table ever checked."""
+    rows = con.execute(f"{_LATEST} ORDER BY table_name, check_name").fetchall()
+    return [_from_row(row) for row in rows]
+
+
+_LATEST = """
+WITH latest AS (
+    SELECT table_name, arg_max(run_id, checked_at) AS run_id FROM meta.check_result GROUP BY table_name
+)
+SELECT check_name, table_name, severity, passed, evaluated_rows, failed_rows, failed_pct,
+       examples, sql, description, seconds
+FROM meta.check_result
+INNER JOIN latest USING (table_name, run_id)
+"""
 
 
 def _from_row(row: tuple[Any, ...]) -> CheckResult:

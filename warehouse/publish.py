@@ -45,13 +45,14 @@ class Published:
     rows: int
 
 
-def publish(con: duckdb.DuckDBPyConnection, home: Home, *, now: datetime, keep: int) -> Published:
+def publish(con: duckdb.DuckDBPyConnection, home: Home, *, now: datetime, keep: int, message: str = "") -> Published:
     """Copy the build database into a new version, verify it and make it the warehouse.
 
     Args:
         con: connection to the build database; nobody else writes to it meanwhile.
         now: names the version.
         keep: how many versions stay, this one included.
+        message: what the new version says in meta.run of the run that made it.
 
     Raises:
         StoreError: the new file does not hold what the build holds; the old warehouse stays.
@@ -60,7 +61,7 @@ def publish(con: duckdb.DuckDBPyConnection, home: Home, *, now: datetime, keep: 
     _remove_leftovers(home)
     version = _free_name(home, now)
     partial = version.with_suffix(".partial")
-    counts = _copy(con, home, partial)
+    counts = _copy(con, home, partial, message)
     _verify(partial, counts)
     _sync(partial)
     partial.rename(version)
@@ -102,7 +103,7 @@ def rollback(home: Home, name: str | None = None) -> Version:
     return next(v for v in versions(home) if v.name == name)
 
 
-def _copy(con: duckdb.DuckDBPyConnection, home: Home, target: Path) -> dict[str, int]:
+def _copy(con: duckdb.DuckDBPyConnection, home: Home, target: Path, message: str) -> dict[str, int]:
     """Copy the build's file, byte by byte, and take the pipeline's own things out; gives the rows of each table."""
     counts = {
         f"{schema}.{name}": _count(con, schema, name)
@@ -116,6 +117,12 @@ def _copy(con: duckdb.DuckDBPyConnection, home: Home, target: Path) -> dict[str,
             if f"{schema}.{name}" not in counts:
                 copy.execute(f"DROP TABLE {quoted(schema)}.{quoted(name)}")
         copy.execute(_FRESHNESS_VIEW)
+        # Whoever reads this file reads what was published; the build says so only once it was.
+        copy.execute(
+            "UPDATE meta.run SET status = 'succeeded', ended_at = now(), row_count = ?, message = ? "
+            "WHERE status = 'running'",
+            [sum(counts.values()), message],
+        )
         copy.execute("CHECKPOINT")
     return counts
 

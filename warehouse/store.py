@@ -12,6 +12,7 @@ from typing import Any
 
 import duckdb
 
+from warehouse import locks
 from warehouse import settings as env
 from warehouse.contracts import Contract
 from warehouse.home import Home
@@ -62,23 +63,25 @@ def open_build(home: Home, *, read_only: bool = False) -> Iterator[duckdb.DuckDB
 
 @contextmanager
 def attached_raw(con: duckdb.DuckDBPyConnection, home: Home, source: str) -> Iterator[str]:
-    """Attach a source's raw file read-only; gives its catalog name.
+    """Attach a source's raw file read-only, once no load is writing it; gives its catalog name.
 
     Raises:
-        StoreError: the source was never loaded, or its file is held by a writer.
+        StoreError: the source was never loaded, or something else than a load holds its file.
+        Busy: a load still held it after the longest wait.
     """
     path = home.raw_file(source)
     if not path.exists():
         raise StoreError(f"Source {source} has never been loaded: {path} does not exist. Run `millpond run`.")
     catalog = f"raw_{source}"
-    try:
-        con.execute(f"ATTACH {literal(str(path))} AS {quoted(catalog)} (READ_ONLY)")
-    except duckdb.IOException as error:
-        raise StoreError(f"{path} is being written by another process; run again once it has ended.") from error
-    try:
-        yield catalog
-    finally:
-        con.execute(f"DETACH {quoted(catalog)}")
+    with locks.hold(home, catalog):
+        try:
+            con.execute(f"ATTACH {literal(str(path))} AS {quoted(catalog)} (READ_ONLY)")
+        except duckdb.IOException as error:
+            raise StoreError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
+        try:
+            yield catalog
+        finally:
+            con.execute(f"DETACH {quoted(catalog)}")
 
 
 def raw_columns(con: duckdb.DuckDBPyConnection, catalog: str) -> dict[str, dict[str, str]]:

@@ -7,16 +7,19 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from connectors.base import Source
 
 Mode = Literal["increment", "snapshot"]
 
 
-def one_or_many(value: Any) -> Any:
-    """A single pattern stands for a list of one."""
+def _one_or_many(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
+
+
+#: Patterns over file names; a single one stands for a list of one.
+Patterns = Annotated[list[str], BeforeValidator(_one_or_many)]
 
 
 class TableOptions(BaseModel):
@@ -24,7 +27,7 @@ class TableOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    files: Annotated[list[str], Field(min_length=1)]
+    files: Annotated[Patterns, Field(min_length=1)]
     mode: Mode = "increment"
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
     quote: Annotated[str, Field(max_length=1)] = '"'
@@ -33,11 +36,6 @@ class TableOptions(BaseModel):
     columns: Annotated[list[str], Field(min_length=1)] | None = None
     sheet: str | int | None = None
     records: str | None = None
-
-    @field_validator("files", mode="before")
-    @classmethod
-    def _one_or_many(cls, value: Any) -> Any:
-        return one_or_many(value)
 
     @field_validator("encoding")
     @classmethod
@@ -64,13 +62,8 @@ class FilesOptions(BaseModel):
 
     path: str | None = None
     mode: Mode = "increment"
-    ignore: list[str] = Field(default_factory=list)
+    ignore: Patterns = Field(default_factory=list)
     tables: dict[str, TableOptions] = Field(default_factory=dict)
-
-    @field_validator("ignore", mode="before")
-    @classmethod
-    def _one_or_many(cls, value: Any) -> Any:
-        return one_or_many(value)
 
     @field_validator("tables")
     @classmethod

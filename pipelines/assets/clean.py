@@ -8,9 +8,8 @@ from typing import Any
 
 import dagster as dg
 
+from pipelines.assets.checks import results_of, table_check_specs
 from pipelines.assets.metadata import (
-    check_result,
-    check_spec,
     column_lineage,
     content_version,
     findings_table,
@@ -18,18 +17,15 @@ from pipelines.assets.metadata import (
     table_schema,
 )
 from pipelines.night import begin, building
-from pipelines.refresh.checks import all_checks, check_tables
+from pipelines.refresh.checks import check_tables
 from pipelines.refresh.clean import MAPPING_CHECK, Cleaned, check_mappings, clean_entities, issue_summary, reconcile
-from quality import reconciliation, volume
+from quality import reconciliation
 from quality.results import CheckResult
 from transforms.lineage import trace
 from warehouse.company import Company, MappingFile
 from warehouse.contracts import Contract
 
-#: Checks that every table gets beside those of its contract.
-VOLUME_TEXT = "The row count is what earlier nights lead to expect. Below half of the usual, it blocks the publish."
 RECONCILE_TEXT = "Every row of the sources is in clean, in quarantine, or replaced by a newer row. Blocks the publish."
-
 MAPPING_TEXT = "Every mapping fits what its source delivers. Where one does not, the source's last good rows stay."
 
 
@@ -73,26 +69,6 @@ def clean_assets(
                 yield _materialized(contract, cleaned[contract.name], results, issues, mappings, version)
 
     return clean
-
-
-def table_check_specs(contract: Contract) -> list[dg.AssetCheckSpec]:
-    """The contract's checks and the row count's."""
-    volume_check = dg.AssetCheckSpec(volume.CHECK_NAME, asset=key_of(contract.table), description=VOLUME_TEXT)
-    return [*(check_spec(c) for c in all_checks(contract)), volume_check]
-
-
-def results_of(contract: Contract, results: Sequence[CheckResult]) -> list[dg.AssetCheckResult]:
-    """A table's results; checks that could not apply tonight pass and say so."""
-    own = {r.name: check_result(r) for r in results if r.table == contract.table}
-    for check in all_checks(contract):
-        if check.name not in own:
-            own[check.name] = dg.AssetCheckResult(
-                asset_key=key_of(contract.table),
-                check_name=check.name,
-                passed=True,
-                metadata={"note": "Does not apply yet: the table held no rows on earlier nights."},
-            )
-    return list(own.values())
 
 
 def _mapped(contract: Contract, mappings: Sequence[MappingFile], cleaned: Mapping[str, Cleaned]) -> CheckResult:

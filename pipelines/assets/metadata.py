@@ -1,4 +1,4 @@
-"""How tables, checks and links look in the Dagster UI: contracts and results turned into Dagster's own types."""
+"""How tables look in the Dagster UI: contracts, lineage and findings turned into Dagster's own types."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from typing import Any
 import dagster as dg
 import duckdb
 
-from quality.results import CheckResult
-from quality.suites import Check
 from warehouse import meta
 from warehouse.contracts import SYSTEM_COLUMNS, Column, Contract
 
@@ -58,77 +56,6 @@ def column_lineage(lineage: Lineage) -> dg.TableColumnLineage:
             if origins
         }
     )
-
-
-def check_spec(check: Check) -> dg.AssetCheckSpec:
-    """An asset check; whether it blocks the publish is decided at the gate, once all results are in."""
-    # Dagster calls every check non-blocking, for none of them stops the building of later tables.
-    blocks = (
-        "While it fails, **no warehouse is published**; analysts keep the version before."
-        if check.severity == "error"
-        else "A warning: the warehouse is published all the same."
-    )
-    return dg.AssetCheckSpec(
-        name=check.name,
-        asset=key_of(check.table),
-        description=f"{check.description} {blocks}",
-        metadata={"severity": check.severity},
-    )
-
-
-def check_result(result: CheckResult) -> dg.AssetCheckResult:
-    """A result with its counts, a few failing rows and the SQL that finds them all."""
-    metadata: dict[str, Any] = {"evaluated_rows": result.evaluated_rows, "failed_rows": result.failed_rows}
-    if not result.passed:
-        metadata["what to do"] = advice(result)
-        if result.examples:
-            metadata["examples"] = findings_table(result.examples, _names(result.examples))
-        if result.sql:
-            metadata["find all with `millpond query --build`"] = dg.MetadataValue.text(" ".join(result.sql.split()))
-    return dg.AssetCheckResult(
-        asset_key=key_of(result.table),
-        check_name=result.name,
-        passed=result.passed,
-        severity=dg.AssetCheckSeverity.ERROR if result.severity == "error" else dg.AssetCheckSeverity.WARN,
-        description=counted(result) if result.failed_rows else None,
-        metadata=metadata,
-    )
-
-
-def counted(result: CheckResult) -> str:
-    """How many rows break the rule."""
-    share = f"{result.failed_pct:.2g}" if result.failed_pct < 100 else "100"
-    return f"{result.failed_rows:,} of {result.evaluated_rows:,} rows ({share} %) break this rule."
-
-
-def failure_line(result: CheckResult) -> str:
-    """One failed check in one line: where, what, how many rows, and one of them."""
-    parts = [f"{result.table}, {result.name}: {counted(result) if result.failed_rows else result.description}"]
-    if result.examples:
-        parts.append("For example " + ", ".join(f"{n} {_cell(v)}" for n, v in result.examples[0].items()) + ".")
-    return " ".join(parts)
-
-
-def advice(result: CheckResult) -> str:
-    """What somebody does about a failed check."""
-    if result.severity != "error":
-        return "Blocks nothing. Look at the examples; correct the source, or relax the rule in the contract."
-    if not result.failed_rows:
-        return (
-            "Look at what the source delivered this time, then run `millpond run` again; "
-            "if it is right so, `millpond run --accept-counts`."
-        )
-    return "Correct these rows in the source system, or the mapping that reads them; then `millpond run`."
-
-
-def check_link(result: CheckResult) -> dg.MetadataValue:
-    """A link to the check's page, within this UI."""
-    path = "/".join(result.table.split("."))
-    return dg.MetadataValue.url(f"/assets/{path}?view=checks&checkDetail={result.name}")
-
-
-def _names(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    return list(dict.fromkeys(name for row in rows for name in row))
 
 
 def _cell(value: object) -> str:

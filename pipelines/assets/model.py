@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from pipelines.assets.clean import results_of, table_check_specs
+from pipelines.assets.checks import results_of, table_check_specs
 from pipelines.assets.metadata import column_lineage, content_version, key_of, table_schema
 from pipelines.night import begin, building
 from pipelines.refresh.checks import check_tables

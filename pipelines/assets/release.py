@@ -7,21 +7,12 @@ from typing import Any
 import dagster as dg
 import duckdb
 
-from pipelines.assets.clean import results_of, table_check_specs
-from pipelines.assets.metadata import (
-    advice,
-    check_link,
-    content_version,
-    failure_line,
-    findings_table,
-    key_of,
-    table_schema,
-)
-from pipelines.night import Night, begin, building
+from pipelines.assets.checks import check_link, failed_table, results_of, table_check_specs
+from pipelines.assets.metadata import content_version, findings_table, key_of, table_schema
+from pipelines.night import begin, building
 from pipelines.refresh import insight, prepare, release
 from pipelines.refresh.checks import check_tables
 from quality.gate import Verdict
-from quality.results import CheckResult
 from warehouse import publish
 from warehouse.company import Company
 from warehouse.contracts import Contract
@@ -126,61 +117,41 @@ def warehouse_asset(*, company: Company, deps: Sequence[dg.AssetKey]) -> dg.Asse
         night = begin(company, context.run.run_id)
         with building(company) as con:
             fresh = _fresh_checks(con)
-            outcome = _released(con, night)
+            outcome = release.release(con, night)
         yield from fresh
-        if isinstance(outcome, release.NotPublished):
+        if outcome.published is None:
             yield dg.AssetCheckResult(
                 asset_key=WAREHOUSE, check_name=GATE_CHECK, passed=False, metadata=_blocked(company, outcome.verdict)
             )
             raise dg.Failure(
-                description=_told(outcome.verdict), metadata=_blocked(company, outcome.verdict), allow_retries=False
+                description=outcome.verdict.told(), metadata=_blocked(company, outcome.verdict), allow_retries=False
             )
         yield dg.AssetCheckResult(asset_key=WAREHOUSE, check_name=GATE_CHECK, passed=True)
-        yield dg.MaterializeResult(metadata=_published(company, outcome))
+        yield dg.MaterializeResult(metadata=_published(company, outcome.published, outcome.verdict))
 
     return warehouse
 
 
-def _released(con: duckdb.DuckDBPyConnection, night: Night) -> release.Released | release.NotPublished:
-    try:
-        return release.release(con, night)
-    except release.NotPublished as blocked:
-        return blocked
-
-
-def _published(company: Company, done: release.Released) -> dict[str, Any]:
-    version = done.published.version
+def _published(company: Company, done: publish.Published, verdict: Verdict) -> dict[str, Any]:
     metadata: dict[str, Any] = {
-        "version": version.name,
-        "dagster/row_count": done.published.rows,
-        "tables": done.published.tables,
-        "size_mb": round(version.size_bytes / 1e6, 1),
-        "verdict": done.verdict.headline(),
+        "version": done.version.name,
+        "dagster/row_count": done.rows,
+        "tables": done.tables,
+        "size_mb": round(done.version.size_bytes / 1e6, 1),
+        "verdict": verdict.headline(),
         "file": dg.MetadataValue.path(str(company.home.warehouse)),
     }
-    if done.verdict.warnings:
-        metadata["checks that warn"] = _failed_table(done.verdict.warnings)
+    if verdict.warnings:
+        metadata["checks that warn"] = failed_table(verdict.warnings)
     return metadata
-
-
-def _told(verdict: Verdict) -> str:
-    """The failure in a few lines; all of it is in the metadata."""
-    shown = [f"- {failure_line(r)}" for r in verdict.blocking[:3]]
-    more = [f"- and {len(verdict.blocking) - 3} more"] if len(verdict.blocking) > 3 else []
-    return "\n".join([verdict.headline(), *shown, *more, f"What to do: {advice(verdict.blocking[0])}"])
 
 
 def _blocked(company: Company, verdict: Verdict) -> dict[str, Any]:
     held = next((v for v in publish.versions(company.home) if v.is_current), None)
     stays = f"version {held.name}, published {held.published_at:%Y-%m-%d %H:%M} UTC" if held else "nothing yet"
     links = {f"see {r.table} {r.name}": check_link(r) for r in verdict.blocking[:5]}
-    also = {"checks that only warn": _failed_table(verdict.warnings)} if verdict.warnings else {}
-    return {"analysts still see": stays, "blocked by": _failed_table(verdict.blocking), **links, **also}
-
-
-def _failed_table(results: Sequence[CheckResult]) -> dg.MetadataValue:
-    rows = [{"table": r.table, "check": r.name, "failed_rows": r.failed_rows, "what to do": advice(r)} for r in results]
-    return findings_table(rows[:20], ("table", "check", "failed_rows", "what to do"))
+    also = {"checks that only warn": failed_table(verdict.warnings)} if verdict.warnings else {}
+    return {"analysts still see": stays, "blocked by": failed_table(verdict.blocking), **links, **also}
 
 
 def _fresh_checks(con: duckdb.DuckDBPyConnection) -> list[dg.AssetCheckResult]:

@@ -54,20 +54,13 @@ def clean_entities(
     night: Night,
     contracts: Sequence[Contract],
     mappings: Sequence[MappingFile],
-    *,
-    full: bool = False,
 ) -> dict[str, Cleaned]:
     """Clean entities (parents before children), set orphans aside, and note what changed."""
-    from transforms.clean.load import ensure_tables
-
     found: dict[str, Cleaned] = {}
-    for contract in entities().values():
-        if not store.exists(con, "quarantine", contract.name):
-            ensure_tables(con, contract)
     for done, contract in enumerate(contracts):
         progress("clean", done, len(contracts))
         own = [m for m in mappings if m.entity == contract.name]
-        found[contract.name] = _clean_entity(con, night, contract, own, full=full)
+        found[contract.name] = _clean_entity(con, night, contract, own)
     for entity, moved in integrity.sweep_orphans(con, entities(), night.now).items():
         if entity in found:
             found[entity].orphans = moved
@@ -123,7 +116,7 @@ def check_mappings(contract: Contract, own: Sequence[MappingFile], cleaned: Clea
 
 
 def _clean_entity(
-    con: duckdb.DuckDBPyConnection, night: Night, contract: Contract, own: Sequence[MappingFile], *, full: bool
+    con: duckdb.DuckDBPyConnection, night: Night, contract: Contract, own: Sequence[MappingFile]
 ) -> Cleaned:
     started = time.monotonic()
     outcome = Cleaned(contract.name)
@@ -136,7 +129,7 @@ def _clean_entity(
     for mapping in own:
         if not night.company.home.raw_file(mapping.source).exists():
             continue
-        if full or _is_due(con, night.company, contract, mapping):
+        if _is_due(con, night.company, contract, mapping):
             try:
                 outcome.reports[mapping.source] = _clean_source(con, night, contract, mapping)
             except UNUSABLE as error:

@@ -7,6 +7,8 @@ import duckdb
 from pipelines.checkup import mapping_files
 from pipelines.night import building
 from pipelines.refresh import clean, insight, model
+from quality.results import latest_results
+from warehouse import meta, store
 from warehouse.company import Company
 from warehouse.contracts import entities, tables
 
@@ -20,27 +22,23 @@ def stale_tables(company: Company) -> list[str]:
 def forget_all(company: Company) -> None:
     """Make the next refresh build everything again."""
     with building(company) as con:
-        con.execute("UPDATE meta.built SET fingerprint = '' WHERE fingerprint <> ''")
-        con.execute("DELETE FROM meta.built WHERE object LIKE 'clean.%@%' AND fingerprint = ''")
+        con.execute("UPDATE meta.built SET fingerprint = ?", [meta.UNSETTLED])
 
 
 def _stale(con: duckdb.DuckDBPyConnection, company: Company) -> list[str]:
     mappings = mapping_files(company)
-    stale = []
+    # What blocks is looked at again every night, since history may have come to terms with it.
+    stale = [result.table for result in latest_results(con) if result.blocks and result.table in tables()]
     for contract in entities().values():
-        clean_first = _missing(con, contract.table)
         own = [m for m in mappings if m.entity == contract.name]
-        if clean_first or clean.is_stale(con, company, contract, own):
+        if _missing(con, contract.table) or clean.is_stale(con, company, contract, own):
             stale.append(contract.table)
     stale += model.stale_models(con, company, stale)
-    anomaly = insight.TABLE
-    if anomaly in tables() and ("mart.metric_daily" in stale or insight.is_stale(con)):
-        stale.append(anomaly)
-    return stale
+    if "mart.metric_daily" in stale or insight.is_stale(con):
+        stale.append(insight.TABLE)
+    return list(dict.fromkeys(stale))
 
 
 def _missing(con: duckdb.DuckDBPyConnection, table: str) -> bool:
-    from warehouse import store
-
     schema, _, name = table.partition(".")
     return not store.exists(con, schema, name)

@@ -4,56 +4,44 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import duckdb
 
 from pipelines.night import Night, progress
 from quality.gate import Verdict, decide
-from quality.results import CheckResult, last_results
+from quality.results import latest_results
 from warehouse import meta, publish
 from warehouse.contracts import tables
 
 
-class NotPublished(Exception):
-    """A blocking check failed; yesterday's warehouse stays. `verdict` holds the reasons."""
-
-    def __init__(self, verdict: Verdict) -> None:
-        super().__init__(" ".join(verdict.sentences()[: 1 + min(3, len(verdict.blocking))]))
-        self.verdict = verdict
-
-
 @dataclass(frozen=True)
-class Released:
-    """A published warehouse and the warnings that did not stop it."""
+class Outcome:
+    """The verdict, and what was published; None where a blocking check kept yesterday's warehouse."""
 
-    published: publish.Published
     verdict: Verdict
+    published: publish.Published | None
 
 
-def release(con: duckdb.DuckDBPyConnection, night: Night) -> Released:
-    """Publish the build, unless a blocking check failed.
-
-    Raises:
-        NotPublished: a check of severity error failed.
-    """
-    verdict = decide(current_results(con))
+def release(con: duckdb.DuckDBPyConnection, night: Night) -> Outcome:
+    """Publish the build, unless a blocking check failed."""
+    verdict = decide([r for r in latest_results(con) if r.table in tables()])
     if not verdict.publish:
         names = ", ".join(f"{result.table} {result.name}" for result in verdict.blocking)
-        message = f"{verdict.headline()} Failed: {names}."
-        meta.end_run(con, night.run_id, at=night.now, status="failed", rows=None, message=message)
-        raise NotPublished(verdict)
+        _end(con, night, status="failed", rows=None, message=f"{verdict.headline()} Failed: {names}.")
+        return Outcome(verdict, None)
     started = time.monotonic()
     progress("publish", 0, 1)
-    con.execute("CHECKPOINT")
-    meta.end_run(con, night.run_id, at=night.now, status="succeeded", rows=None, message=verdict.headline())
-    keep = night.company.config.keep_versions
-    done = publish.publish(con, night.company.home, now=night.now, keep=keep)
+    company = night.company
+    done = publish.publish(
+        con, company.home, now=night.now, keep=company.config.keep_versions, message=verdict.headline()
+    )
+    _end(con, night, status="succeeded", rows=done.rows, message=verdict.headline())
     seconds = time.monotonic() - started
     meta.note_step(con, run_id=night.run_id, step="publish", kind="publish", rows=done.rows, seconds=seconds)
     progress("publish", 1, 1)
-    return Released(done, verdict)
+    return Outcome(verdict, done)
 
 
-def current_results(con: duckdb.DuckDBPyConnection) -> list[CheckResult]:
-    """The latest result of every check of every table."""
-    return [result for name in tables() for result in last_results(con, name)]
+def _end(con: duckdb.DuckDBPyConnection, night: Night, *, status: str, rows: int | None, message: str) -> None:
+    meta.end_run(con, night.run_id, at=datetime.now(UTC), status=status, rows=rows, message=message)

@@ -97,8 +97,8 @@ def test_copy_that_lost_rows_is_not_published(home: Home, monkeypatch: pytest.Mo
 
     real = module._copy
 
-    def lossy(con: duckdb.DuckDBPyConnection, home: Home, target: Path) -> dict[str, int]:
-        counts = real(con, home, target)
+    def lossy(con: duckdb.DuckDBPyConnection, home: Home, target: Path, message: str) -> dict[str, int]:
+        counts = real(con, home, target, message)
         return {**counts, "core.customer": counts["core.customer"] + 1}
 
     monkeypatch.setattr(module, "_copy", lossy)
