@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -38,15 +38,18 @@ class RawFileHeldError(ConnectorError):
 class Source:
     """One `[sources.<name>]` table of millpond.toml, with `${NAME}` already replaced.
 
-    Relative paths in `options` resolve against `root`, the company folder.
+    Relative paths in `options` resolve against `root`, the company folder. `secrets` is the folder in which tokens
+    that the source system rotates are kept between loads; None where nothing may be kept.
     """
 
     name: str
     connector: str
     root: Path
-    options: Mapping[str, Any] = field(default_factory=dict)
+    # Options hold secrets, which no error message and no log may show.
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     country: str = ""
     timezone: str = "UTC"
+    secrets: Path | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_]*", self.name):
@@ -66,7 +69,8 @@ class Finding:
     """Something worth a look, about a source, a table, a file or one line of it.
 
     Kinds: missing_source, missing_table, unmatched_file, unreadable_file, busy_file, gone_file, late_file,
-    changed_file, rejected_line, column_added, column_dropped, column_renamed, column_named, column_type, note.
+    changed_file, rejected_line, column_added, column_dropped, column_renamed, column_named, column_type,
+    rejected_record, refused_sweep, note.
     """
 
     kind: str
@@ -79,6 +83,37 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SourceCount:
+    """How many rows of a table the source says it has, and how many the raw file holds that are not deleted.
+
+    `how` says in a few words how the source was asked, such as `count endpoint` or `id sweep`.
+    """
+
+    table: str
+    source_rows: int
+    held_rows: int
+    how: str
+
+    @property
+    def difference(self) -> int:
+        """Rows held beyond what the source has; negative where rows are missing."""
+        return self.held_rows - self.source_rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiVersion:
+    """The version of a source system's interface that a connector speaks.
+
+    `sunset` is the day from which the vendor no longer serves it, None where none is announced; `page` is where the
+    vendor says so.
+    """
+
+    name: str
+    page: str
+    sunset: date | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class LoadReport:
     """What one load did. `tables` counts the rows loaded now, not the rows the table holds."""
 
@@ -88,14 +123,20 @@ class LoadReport:
     findings: list[Finding]
     changed: bool
     seconds: float
+    counts: list[SourceCount] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Workspace:
-    """Where a connector may work while it prepares a load: a scratch folder and the last loaded state."""
+    """Where a connector may work while it prepares a load: two folders and the last loaded state.
+
+    `scratch` is emptied before and after each load; what is put into `pending` stays until the connector takes it
+    out, so that a killed load can go on where it stood.
+    """
 
     raw_file: Path
     scratch: Path
+    pending: Path
     loaded_at: datetime
     progress: Progress
     connect: Callable[[bool], duckdb.DuckDBPyConnection]
@@ -118,6 +159,8 @@ class Extraction:
     disposition is merge or replace, or append where the connector made sure that the rows are not there yet, so
     that a load killed half-way can be repeated. `settle` does the connector's own bookkeeping once dlt has
     loaded, inside one transaction. With neither, nothing is written. `rows` overrides dlt's count by table.
+    `close` runs last, once everything is safe in the raw file. `again` asks for another load right away, because
+    what was handed over had been read by an earlier load that was cut off.
     """
 
     resources: Callable[[], Sequence[Any]] | None = None
@@ -125,6 +168,9 @@ class Extraction:
     findings: Sequence[Finding] = ()
     files_read: Sequence[str] = ()
     rows: Mapping[str, int] | None = None
+    counts: Sequence[SourceCount] = ()
+    close: Callable[[], None] | None = None
+    again: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,8 +179,9 @@ class Connector:
 
     `build` prepares a load; `discover` gives `{table: {column: DuckDB type}}` without loading anything, so that
     mappings can be bound beforehand; `problems` gives one sentence per mistake in the source's options.
-    `mappings` is the folder of `<entity>.sql` files shipped with the connector, None if only the company's own
-    folder can know them.
+    `connect` asks the source system itself whether the key and its scopes will do, one sentence per trouble; None
+    where there is nothing to ask. `mappings` is the folder of `<entity>.sql` files shipped with the connector, None
+    if only the company's own folder can know them. `api` is set for systems that are read through their interface.
     """
 
     name: str
@@ -144,4 +191,6 @@ class Connector:
     build: Callable[[Source, Workspace], Extraction]
     discover: Callable[[Source], dict[str, dict[str, str]]]
     problems: Callable[[Source], list[str]]
+    connect: Callable[[Source], list[str]] | None = None
     mappings: Path | None = None
+    api: ApiVersion | None = None

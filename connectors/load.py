@@ -1,7 +1,8 @@
 """Runs one source's load into `lake/raw/<source>.duckdb` with dlt, whatever the connector.
 
 Safe to kill at any moment: dlt's working folder is thrown away before each load, the state comes back from the raw
-file, and what a connector hands over may be loaded twice. What to load is the connector's business.
+file, and what a connector hands over may be loaded twice. What a connector had read by then waits in its `pending`
+folder. What to load is the connector's business.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,12 +20,15 @@ from typing import TYPE_CHECKING, Any
 from connectors import registry
 from connectors.base import (
     SCHEMA,
+    Connector,
     ConnectorError,
     Extraction,
+    Finding,
     LoadReport,
     Progress,
     RawFileHeldError,
     Source,
+    SourceCount,
     Workspace,
 )
 
@@ -59,21 +64,64 @@ def load(source: Source, *, raw_dir: Path, progress: Progress | None = None, wai
         workspace = Workspace(
             raw_file=raw_file,
             scratch=work / "scratch",
+            pending=raw_dir / ".pending" / source.name,
             loaded_at=datetime.now(UTC),
             progress=progress or (lambda what, done, total: None),
             connect=_connecting(raw_file, source, wait_seconds),
         )
-        workspace.scratch.mkdir()
-        extraction = connector.build(source, workspace)
-        changed = extraction.resources is not None or extraction.settle is not None
-        rows = _write(source, extraction, workspace, work) if changed else {}
+        report = _load_once(source, connector, workspace, work)
+        if report.again:
+            report = report.then(_load_once(source, connector, workspace, work))
     return LoadReport(
         source=source.name,
-        tables=rows,
+        tables=report.rows,
+        files_read=report.files_read,
+        findings=report.findings,
+        changed=report.changed,
+        seconds=time.monotonic() - started,
+        counts=report.counts,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Done:
+    """What one pass over a source did."""
+
+    rows: dict[str, int]
+    files_read: list[str]
+    findings: list[Finding]
+    counts: list[SourceCount]
+    changed: bool
+    again: bool
+
+    def then(self, later: _Done) -> _Done:
+        """Both passes as one; what the source has is what the later one saw."""
+        tables = self.rows.keys() | later.rows.keys()
+        return _Done(
+            rows={table: self.rows.get(table, 0) + later.rows.get(table, 0) for table in sorted(tables)},
+            files_read=[*self.files_read, *later.files_read],
+            findings=[*self.findings, *later.findings],
+            counts=later.counts,
+            changed=self.changed or later.changed,
+            again=False,
+        )
+
+
+def _load_once(source: Source, connector: Connector, workspace: Workspace, work: Path) -> _Done:
+    shutil.rmtree(workspace.scratch, ignore_errors=True)
+    workspace.scratch.mkdir()
+    extraction = connector.build(source, workspace)
+    changed = extraction.resources is not None or extraction.settle is not None
+    rows = _write(source, extraction, workspace, work) if changed else {}
+    if extraction.close is not None:
+        extraction.close()
+    return _Done(
+        rows=rows,
         files_read=list(extraction.files_read),
         findings=list(extraction.findings),
+        counts=list(extraction.counts),
         changed=changed,
-        seconds=time.monotonic() - started,
+        again=extraction.again,
     )
 
 

@@ -1,4 +1,4 @@
-"""Finds the connectors: every folder beside this file that offers a `CONNECTOR`.
+"""Finds the connectors: every folder beside this file but those whose names begin with `_`, which are shared code.
 
 Nothing is listed by hand, and importing this module loads neither a connector nor dlt.
 """
@@ -17,7 +17,7 @@ from connectors.base import Connector, ConnectorError
 def names() -> tuple[str, ...]:
     """Gives the names of all connectors, sorted."""
     folders = pkgutil.iter_modules([str(Path(__file__).parent)])
-    return tuple(sorted(module.name for module in folders if module.ispkg))
+    return tuple(sorted(m.name for m in folders if m.ispkg and not m.name.startswith("_")))
 
 
 @cache

@@ -81,9 +81,17 @@ class Sandbox:
         slow_seconds: how long a slow answer takes.
     """
 
-    def __init__(self, folder: Path, *, ease: float = EASE, record: bool = False, slow_seconds: float = 3.0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        vendors: Mapping[str, Vendor] | None = None,
+        ease: float = EASE,
+        record: bool = False,
+        slow_seconds: float = 3.0,
+    ) -> None:
         self.folder = folder
-        self.vendors = all_vendors()
+        self.vendors = all_vendors() if vendors is None else dict(vendors)
         self.stores = {name: Store(store_path(folder, name)) for name in self.vendors}
         self.faults: dict[str, Faults] = defaultdict(Faults)
         self.record, self.slow_seconds = record, slow_seconds
@@ -94,7 +102,8 @@ class Sandbox:
             for name, v in self.vendors.items()
         }
         self._desks = {
-            name: Desk(store=self.stores[name], faults=self.faults[name], now=self.now) for name in self.vendors
+            name: Desk(store=self.stores[name], faults=self.faults[name], now=self.now, ease=ease)
+            for name in self.vendors
         }
         self._last_page: dict[str, bytes] = {}
         self._routers = {
@@ -109,7 +118,7 @@ class Sandbox:
 
     def night(self) -> dict[str, dict[str, Changed]]:
         """Lets a day pass at every vendor; gives what changed."""
-        return next_night(self.folder)
+        return next_night(self.folder, self.vendors)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
@@ -141,15 +150,15 @@ class Sandbox:
             await asyncio.sleep(self.slow_seconds)
         response = await _routed(self._routers[vendor.name], request)
         if is_page and response.status_code == 200:
-            response = self._spoilt(vendor, response)
+            response = self._spoilt(vendor, request.url.path, response)
         response.headers.update(headers)
         return response
 
-    def _spoilt(self, vendor: Vendor, response: Response) -> Response:
+    def _spoilt(self, vendor: Vendor, path: str, response: Response) -> Response:
         """The answer after the faults that concern its content."""
         faults, body = self.faults[vendor.name], bytes(response.body)
-        before = self._last_page.get(vendor.name, body)
-        self._last_page[vendor.name] = body
+        before = self._last_page.get(path, body)
+        self._last_page[path] = body
         if faults.strikes("duplicated_page"):
             body = before
         elif faults.strikes("truncated_json"):
@@ -200,10 +209,10 @@ def store_path(folder: Path, vendor: str) -> Path:
     return folder / "served" / f"{vendor}.sqlite"
 
 
-def next_night(folder: Path) -> dict[str, dict[str, Changed]]:
+def next_night(folder: Path, vendors: Mapping[str, Vendor] | None = None) -> dict[str, dict[str, Changed]]:
     """Lets a day pass at every vendor of a company; a server that is running tells the new state from then on."""
     changes = {}
-    for name, vendor in all_vendors().items():
+    for name, vendor in (all_vendors() if vendors is None else vendors).items():
         store = Store(store_path(folder, name))
         number = int(store.note("night", 0)) + 1
         at = FIRST_MOMENT + number * DAY - DAY // 2
@@ -263,7 +272,8 @@ def serving(sandbox: Sandbox, *, port: int = 0) -> Iterator[Running]:
 def _error(vendor: Vendor, status: int, headers: Mapping[str, str]) -> Response:
     body, own = vendor.error(status)
     content = body if isinstance(body, bytes | str) else json.dumps(body)
-    return Response(content, status, {**headers, **own}, media_type="application/json")
+    given = vendor.statuses.get(status, status)
+    return Response(content, given, {**headers, **own}, media_type="application/json")
 
 
 async def _routed(router: Router, request: Request) -> Response:

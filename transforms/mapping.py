@@ -7,11 +7,13 @@ clean/load.py.
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import Iterable
 from collections.abc import Mapping as Map
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import sqlglot
@@ -26,8 +28,10 @@ RawColumns = Map[str, Map[str, str]]
 #: What a mapping may give beside the contract's columns.
 OPTIONAL = ("source_updated_at", "is_deleted", "extra")
 #: What the machine adds; a mapping that gives them itself is left alone.
-ADDED = ("source", "extra", "source_file", "source_row")
-_BOOKKEEPING = frozenset({"_file", "_row", "_loaded_at"})
+ADDED = ("source", "extra", "source_file", "source_row", "source_updated_at", "is_deleted")
+_BOOKKEEPING = frozenset({"_file", "_row", "_loaded_at", "_hash", "modified_at", "is_deleted", "deleted_at"})
+#: Columns by which a raw table of records as JSON is known.
+_RECORD = frozenset({"id", "modified_at", "payload", "is_deleted"})
 _TABLE_FUNCTIONS = frozenset({"unnest", "generate_series", "range", "json_each", "json_tree"})
 _UNSAFE = (
     "read_",
@@ -62,7 +66,9 @@ def prepare(mapping_sql: str, raw_columns: RawColumns, contract: Contract, sourc
     """Check a mapping and add `source`, and where the query is a plain SELECT from one raw table, what that row is.
 
     The result gives `extra` (JSON of the table's columns that the mapping leaves out), source_file and source_row too;
-    grouped, distinct and combined queries have no such row and leave them out. Preparing twice changes nothing.
+    grouped, distinct and combined queries have no such row and leave them out. Over a table of records as JSON, `extra`
+    is what the mapping leaves out of the record, and source_updated_at and is_deleted are the record's own; rows that an
+    unnest makes of one record have no `extra`. Preparing twice changes nothing.
 
     Raises:
         MappingError: the text is not one SELECT over raw tables, or gives columns that the contract does not have.
@@ -90,7 +96,7 @@ def qualified(prepared_sql: str, catalog: str) -> str:
 
 def raw_tables(mapping_sql: str) -> list[str]:
     """Names of the raw tables that a mapping reads."""
-    query = sqlglot.parse_one(mapping_sql, read="duckdb")
+    query = _parsed(mapping_sql)
     return sorted({t.name for t in query.find_all(exp.Table) if t.db.lower() == "raw"})
 
 
@@ -222,22 +228,77 @@ def _with_provenance(
     query: exp.Select, main: exp.Table, outputs: list[str], raw_columns: RawColumns, source: str
 ) -> str:
     columns = next(c for t, c in raw_columns.items() if t.lower() == main.name.lower())
-    alias = quoted(main.alias_or_name)
-    used = {c.name.lower() for c in query.find_all(exp.Column)}
-    spare = [c for c in columns if c.lower() not in used | _BOOKKEEPING and not c.lower().startswith("_dlt_")]
-    pairs = ", ".join(f"{literal(c)}, {alias}.{quoted(c)}" for c in spare)
     lower = {c.lower() for c in columns}
-    additions = {
-        "source": literal(source),
-        "extra": f"CAST(json_object({pairs}) AS VARCHAR)" if spare else None,
-        "source_file": f"{alias}._file" if "_file" in lower else None,
-        "source_row": f"{alias}._row" if "_row" in lower else None,
-    }
+    additions = {"source": literal(source)}
+    if lower >= _RECORD:
+        additions |= _from_record(query, main)
+    else:
+        additions |= _from_columns(query, main, columns)
     whole = query.copy()
     for name, value in additions.items():
         if value and name not in outputs:
             whole = whole.select(f"{value} AS {name}", dialect="duckdb")
     return whole.sql("duckdb")
+
+
+def _from_columns(query: exp.Select, main: exp.Table, columns: Map[str, str]) -> dict[str, str]:
+    """What a row of a table with columns of its own is, beside what the mapping takes."""
+    alias = quoted(main.alias_or_name)
+    used = {c.name.lower() for c in query.find_all(exp.Column)}
+    spare = [c for c in columns if c.lower() not in used | _BOOKKEEPING and not c.lower().startswith("_dlt_")]
+    pairs = ", ".join(f"{literal(c)}, {alias}.{quoted(c)}" for c in spare)
+    lower = {c.lower() for c in columns}
+    found = {"extra": f"CAST(json_object({pairs}) AS VARCHAR)"} if spare else {}
+    if "_file" in lower:
+        found["source_file"] = f"{alias}._file"
+    if "_row" in lower:
+        found["source_row"] = f"{alias}._row"
+    if "_is_deleted" in lower:
+        found["is_deleted"] = f"{alias}._is_deleted"
+    return found
+
+
+def _from_record(query: exp.Select, main: exp.Table) -> dict[str, str]:
+    """What a record as JSON is, beside what the mapping takes of it."""
+    alias = quoted(main.alias_or_name)
+    found = {"source_updated_at": f"{alias}.modified_at", "is_deleted": f"{alias}.is_deleted"}
+    if query.args.get("laterals") or any(_is_unnest(join) for join in query.args.get("joins") or []):
+        return found
+    taken = literal(json.dumps(_emptied(_taken_paths(query, main)), ensure_ascii=False))
+    return {**found, "extra": f"CAST(json_merge_patch({alias}.payload, {taken}) AS VARCHAR)"}
+
+
+def _is_unnest(join: exp.Expr) -> bool:
+    return join.find(exp.Unnest, exp.Explode, exp.Lateral) is not None
+
+
+def _taken_paths(query: exp.Select, main: exp.Table) -> list[list[str]]:
+    """Names that lead to the parts of the record that the mapping reads; parts of lists have none."""
+    found = []
+    for part in query.find_all(exp.JSONExtract, exp.JSONExtractScalar):
+        whose = part.this
+        if not isinstance(whose, exp.Column) or whose.name.lower() != "payload":
+            continue
+        if whose.table and whose.table.lower() != main.alias_or_name.lower():
+            continue
+        steps = part.expression.expressions if isinstance(part.expression, exp.JSONPath) else []
+        if steps and all(isinstance(s, exp.JSONPathRoot | exp.JSONPathKey) for s in steps):
+            found.append([s.this for s in steps if isinstance(s, exp.JSONPathKey)])
+    return [path for path in found if path and all(isinstance(name, str) for name in path)]
+
+
+def _emptied(paths: list[list[str]]) -> dict[str, Any]:
+    """A merge patch that takes these parts out of a JSON object."""
+    patch: dict[str, Any] = {}
+    for path in sorted(paths, key=len, reverse=True):
+        node = patch
+        for name in path[:-1]:
+            inner = node.get(name)
+            if not isinstance(inner, dict):
+                inner = node[name] = {}
+            node = inner
+        node[path[-1]] = None
+    return patch
 
 
 def _bind_sentence(mapping: Mapping, error: duckdb.Error) -> str:

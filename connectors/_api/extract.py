@@ -1,0 +1,436 @@
+"""One load of a source that is read through an interface: read, compare with what is held, hand the difference over.
+
+Pages are safe on disk as they come, so a load that is cut off goes on; the raw file changes only when all of it was
+read. How a vendor is asked belongs in its resources, how rows are compared in `merge`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, time, timedelta
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+
+from connectors._api import drift, ledger
+from connectors._api.client import ApiError, Client
+from connectors._api.columns import Cutter
+from connectors._api.merge import Table, open_scratch
+from connectors._api.options import ApiOptions, fingerprint
+from connectors._api.resource import Head, Page, Reading, Resource
+from connectors._api.spool import Mark, Spool
+from connectors.base import Extraction, Finding, Severity, Source, SourceCount, Workspace
+
+if TYPE_CHECKING:
+    import duckdb
+
+#: Pages that an earlier load left are used if they are not older than this; what vendors tell of deletions expires.
+_KEEP_PENDING = timedelta(days=7)
+#: What was read longer ago than this is brought up to date by a second pass.
+_FRESH = timedelta(hours=1)
+#: Fewer vanished records than this are believed, more only while they are not most of the table.
+_FEW = 20
+_MOST = 0.5
+_FETCHED_AT_ONCE = 1_000
+_WEEK = timedelta(days=7)
+
+
+@dataclass
+class _Load:
+    """One load as it takes shape."""
+
+    source: Source
+    workspace: Workspace
+    options: ApiOptions
+    api: Client
+    version: str
+    spool: Spool
+    held: ledger.Held
+    findings: list[Finding] = field(default_factory=list)
+    notes: ledger.Notes = field(default_factory=ledger.Notes)
+    counts: list[SourceCount] = field(default_factory=list)
+    skipped: set[str] = field(default_factory=set)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def find(self, kind: str, severity: Severity, detail: str, table: str) -> None:
+        """Notes something worth a look."""
+        self.findings.append(
+            Finding(kind=kind, severity=severity, source=self.source.name, detail=detail, table=table)
+        )
+
+    def reading(self, resource: Resource, mark: Mark | None = None) -> Reading:
+        """What a read of the resource is told."""
+        state = self.held.states.get(resource.name, {})
+        since = self.spool.plan["since"].get(resource.name)
+        return Reading(
+            api=self.api,
+            options=self.options,
+            since=datetime.fromisoformat(since) if since else None,
+            until=self.api.now(),
+            position=mark.position if mark else None,
+            state=state.get("own", {}),
+        )
+
+
+def build(
+    source: Source,
+    workspace: Workspace,
+    *,
+    options: ApiOptions,
+    api: Client,
+    resources: Sequence[Resource],
+    version: str,
+) -> Extraction:
+    """Prepares a load.
+
+    Raises:
+        ApiError: the vendor refused or could not be read; what was read so far is kept for the next load.
+    """
+    chosen = [r for r in resources if options.tables is None or r.name in options.tables]
+    with workspace.reading() as connection:
+        held = ledger.read(connection)
+    plan = _plan(options, chosen, held, version, workspace.loaded_at)
+    spool, resumed = Spool.open(workspace.pending, plan, match=("match",))
+    if resumed and workspace.loaded_at - datetime.fromisoformat(spool.plan["began"]) > _KEEP_PENDING:
+        spool.remove()
+        spool, resumed = Spool.open(workspace.pending, plan, match=("match",))
+    load = _Load(source, workspace, options, api, version, spool, held)
+    try:
+        _read_all(load, chosen)
+        parts = _compare_all(load, chosen)
+    finally:
+        api.close()
+    began = datetime.fromisoformat(spool.plan["began"])
+    return Extraction(
+        resources=partial(_hand_over, parts) if parts else None,
+        settle=partial(_settle, notes=load.notes, now=workspace.loaded_at) if load.notes or parts else None,
+        findings=load.findings,
+        rows={r.name: parts[r.name].rows if r.name in parts else 0 for r in chosen},
+        counts=load.counts,
+        close=spool.remove,
+        again=resumed and workspace.loaded_at - began > _FRESH,
+    )
+
+
+def _settle(connection: duckdb.DuckDBPyConnection, *, notes: ledger.Notes, now: datetime) -> None:
+    ledger.write(connection, notes, now)
+
+
+def _plan(
+    options: ApiOptions, resources: Sequence[Resource], held: ledger.Held, version: str, now: datetime
+) -> dict[str, Any]:
+    """What this load is about; a later one goes on with its pages only if it would be about the same."""
+    since = {r.name: _since(options, r, held) for r in resources}
+    match = fingerprint(options, version, *(r.name for r in resources), str(sorted(since.items())))
+    return {"match": match, "began": now.isoformat(), "since": since}
+
+
+def _since(options: ApiOptions, resource: Resource, held: ledger.Held) -> str | None:
+    """From when on to read: the last change seen, less the look-back; at first the day that the options say."""
+    last = held.states.get(resource.name, {}).get("high_water")
+    if last and resource.mode != "snapshot":
+        return (datetime.fromisoformat(last) - resource.lookback).isoformat()
+    if options.start_date:
+        return datetime.combine(options.start_date, time(), UTC).isoformat()
+    return None
+
+
+def _read_all(load: _Load, resources: Sequence[Resource]) -> None:
+    """Reads the resources side by side; the first that fails stops the others after their page."""
+    with ThreadPoolExecutor(max_workers=load.options.parallel) as pool:
+        futures = [pool.submit(_read, load, resource) for resource in resources]
+        try:
+            done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+            if any(future.exception() for future in done):
+                load.stop.set()
+            wait(futures)
+        except BaseException:
+            load.stop.set()
+            raise
+    troubles = [error for future in futures if (error := future.exception()) is not None]
+    if troubles:
+        raise troubles[0]
+
+
+def _read(load: _Load, resource: Resource) -> None:
+    """Reads one resource to its end, from where an earlier load was cut off."""
+    mark = load.spool.mark(resource.name)
+    if mark.done:
+        return
+    if mark.rows and mark.position is None:
+        load.spool.restart(resource.name)
+        mark = Mark()
+    try:
+        state = _spool_pages(load, resource, resource.name, _pages(load, resource, mark), mark)
+    except ApiError as error:
+        if resource.optional is None or error.status not in (403, 404):
+            raise
+        load.find("missing_table", "warning", f"{error} The table {resource.name} is left out.", resource.name)
+        load.skipped.add(resource.name)
+        return
+    load.spool.series(resource.name).finish(state)
+
+
+def _pages(load: _Load, resource: Resource, mark: Mark) -> Iterator[Page]:
+    """What changed, then what was deleted since."""
+    reading = load.reading(resource, mark)
+    if not (isinstance(mark.position, dict) and mark.position.get("tombstones")):
+        yield from resource.read(reading)
+    if resource.tombstones is not None:
+        inner = mark.position.get("inner") if isinstance(mark.position, dict) else None
+        for page in resource.tombstones(replace(reading, position=inner)):
+            marked = {"tombstones": True, "inner": page.position} if page.position is not None else None
+            yield replace(page, deleted=True, position=marked)
+
+
+def _spool_pages(
+    load: _Load, resource: Resource, series_name: str, pages: Iterator[Page], mark: Mark
+) -> Mapping[str, Any]:
+    """Puts pages on disk as they come; gives the state that the last of them leaves."""
+    cutters: dict[Head, Cutter] = {}
+    series = load.spool.series(series_name)
+    state, rows = mark.state or {}, mark.rows
+    try:
+        for page in pages:
+            head = page.head or resource.head
+            columns = cutters.setdefault(head, Cutter(head)).columns(page)
+            series.add(columns, position=page.position, state=page.state)
+            state = page.state if page.state is not None else state
+            rows += len(page.records)
+            load.workspace.progress(f"{load.source.name}: {resource.name}", rows, None)
+            if load.stop.is_set():
+                raise ApiError(f"Source '{load.source.name}': {resource.name} stopped, since another table failed.")
+    finally:
+        series.close()
+    return state
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    """The rows of one table that have to be written."""
+
+    path: Path
+    rows: int
+    is_new: bool
+
+
+def _compare_all(load: _Load, resources: Sequence[Resource]) -> dict[str, _Part]:
+    parts: dict[str, _Part] = {}
+    con = open_scratch(load.workspace.scratch, load.workspace.raw_file)
+    try:
+        for slot, resource in enumerate(r for r in resources if r.name not in load.skipped):
+            load.workspace.progress(f"{load.source.name}: comparing", slot, len(resources))
+            table = Table(con, resource.name, slot, resource.name in load.held.tables)
+            part = _compare(load, resource, table)
+            if part is not None:
+                parts[resource.name] = part
+    finally:
+        con.close()
+    return parts
+
+
+def _compare(load: _Load, resource: Resource, table: Table) -> _Part | None:
+    """Works out what a table's rows become, and what there is to note about it."""
+    table.take(load.spool.batches(resource.name))
+    swept = _find_deleted(load, resource, table)
+    counted = _count(load, resource)
+    if counted is not None and counted != table.live() and resource.ids is not None and not swept:
+        _sweep(load, resource, table)
+    if counted is not None:
+        load.counts.append(
+            SourceCount(
+                table=resource.name, source_rows=counted, held_rows=table.live(), how=resource.count_how
+            )
+        )
+    path, rows = table.changes(load.workspace.scratch, load.workspace.loaded_at)
+    _note_state(load, resource, table, swept)
+    _note_rejected(load, resource)
+    if path is None:
+        return _empty_part(load, resource, table)
+    _note_drift(load, resource, table)
+    return _Part(path=path, rows=rows, is_new=not table.holds_any_changed())
+
+
+def _empty_part(load: _Load, resource: Resource, table: Table) -> _Part | None:
+    """A table without any record yet is still made, so that mappings find it."""
+    if table.exists:
+        return None
+    path = load.workspace.scratch / f"{resource.name}.parquet"
+    table.write_nothing(path)
+    return _Part(path=path, rows=0, is_new=True)
+
+
+def _find_deleted(load: _Load, resource: Resource, table: Table) -> bool:
+    """Marks what is gone; tells whether the source was asked for all its ids."""
+    if resource.mode == "snapshot":
+        _mark_gone(load, resource, table, table.read_ids, None)
+    elif resource.mode == "window":
+        since = load.reading(resource).since
+        _mark_gone(load, resource, table, table.read_ids, since)
+    if resource.ids is None or not _sweep_is_due(load, resource):
+        return False
+    _sweep(load, resource, table)
+    return True
+
+
+def _sweep_is_due(load: _Load, resource: Resource) -> bool:
+    often = load.options.sweep or resource.sweep
+    if often == "never" or resource.name not in load.held.tables:
+        return False
+    last = load.held.states.get(resource.name, {}).get("swept_at")
+    return often == "nightly" or last is None or load.workspace.loaded_at - datetime.fromisoformat(last) >= _WEEK
+
+
+def _sweep(load: _Load, resource: Resource, table: Table) -> None:
+    """Asks for all ids: fetches what is missing here, and marks what is gone there."""
+    if resource.ids is None:
+        return
+    reading = load.reading(resource)
+    listed = table.listed(resource.ids(reading))
+    if resource.fetch is not None:
+        _fetch(load, resource, table, table.missing(listed))
+    _mark_gone(load, resource, table, listed, None)
+
+
+def _mark_gone(load: _Load, resource: Resource, table: Table, listed: str, since: datetime | None) -> None:
+    gone = table.not_among(listed, since)
+    if not gone:
+        return
+    if resource.fetch is not None and len(gone) <= max(_FETCHED_AT_ONCE, table.live() // 10):
+        # A list that moved while it was read may have left them out.
+        _fetch(load, resource, table, gone)
+        alive = set(_alive(table, gone))
+        gone = [i for i in gone if i not in alive]
+    before = table.live(since)
+    if len(gone) > max(_FEW, before * _MOST) and not load.options.accept_deletes:
+        load.find(
+            "refused_sweep",
+            "warning",
+            f"{resource.name}: the source lists {before - len(gone)} of the {before} records held; nothing is marked "
+            f"deleted. If they are really gone, set accept_deletes = true in [sources.{load.source.name}] for one "
+            "night.",
+            resource.name,
+        )
+        return
+    table.delete(gone)
+
+
+def _fetch(load: _Load, resource: Resource, table: Table, ids: Sequence[str]) -> None:
+    """Reads single records into the table; how far this came is not kept."""
+    fetch = resource.fetch
+    if fetch is None or not ids:
+        return
+    reading = load.reading(resource)
+    name = f"{resource.name}~fetched"
+    for start in range(0, len(ids), _FETCHED_AT_ONCE):
+        load.spool.restart(name)
+        _spool_pages(load, resource, name, fetch(reading, ids[start : start + _FETCHED_AT_ONCE]), Mark())
+        table.take(load.spool.batches(name))
+    load.spool.restart(name)
+
+
+def _alive(table: Table, ids: Sequence[str]) -> list[str]:
+    """Which of these records were read in this load and are not deleted."""
+    wanted = table.listed([ids])
+    return table.among_read(wanted)
+
+
+def _count(load: _Load, resource: Resource) -> int | None:
+    if resource.count is None:
+        return None
+    return resource.count(load.reading(resource))
+
+
+def _note_state(load: _Load, resource: Resource, table: Table, swept: bool) -> None:
+    """Notes where the next read begins, if that is elsewhere than before."""
+    before = dict(load.held.states.get(resource.name, {}))
+    after: dict[str, Any] = dict(before)
+    newest = table.newest_change()
+    if newest is not None:
+        # A record from the future must not hide the ones from today.
+        last = min(newest, load.api.now()).isoformat()
+        after["high_water"] = max(last, before.get("high_water", ""), key=_moment)
+    mark = load.spool.mark(resource.name)
+    if mark.state:
+        after["own"] = dict(mark.state)
+    read_everything = load.reading(resource).since is None
+    if (swept or read_everything) and resource.ids is not None and (load.options.sweep or resource.sweep) == "weekly":
+        after["swept_at"] = load.workspace.loaded_at.isoformat()
+    if after != before or resource.name not in load.held.states:
+        load.notes.states[resource.name] = after
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text) if text else datetime.min.replace(tzinfo=UTC)
+
+
+def _note_rejected(load: _Load, resource: Resource) -> None:
+    rejected = load.spool.rejected(resource.name)
+    if rejected:
+        load.find(
+            "rejected_record",
+            "warning",
+            f"{resource.name}: {len(rejected)} records are not loaded, see raw._rejected_line; the first: "
+            f"{rejected[0].reason}.",
+            resource.name,
+        )
+        known = list(load.held.rejected.get(resource.name, ()))
+        new = [one for one in dict.fromkeys(rejected) if one not in known]
+        if new:
+            load.notes.rejected[resource.name] = [*known, *new]
+
+
+def _note_drift(load: _Load, resource: Resource, table: Table) -> None:
+    shapes, rows = table.shapes()
+    if not rows:
+        return
+    known = load.held.fields.get(resource.name, {})
+    now = drift.fields_of(shapes)
+    changes = drift.compare(known, now, rows)
+    after = drift.merged(known, now, changes)
+    if after != known:
+        load.notes.fields[resource.name] = after
+    if changes:
+        load.notes.drift[resource.name] = changes
+    for one in changes:
+        severity: Severity = "info" if one.change == "added" else "warning"
+        load.find(f"column_{one.change}", severity, f"{resource.name}: {one.detail}.", resource.name)
+
+
+def _hand_over(parts: Mapping[str, _Part]) -> list[Any]:
+    """dlt resources over the prepared files."""
+    import dlt
+
+    return [
+        dlt.resource(
+            _load_file(part),
+            name=name,
+            columns=_COLUMNS,
+            primary_key="id",
+            # A table that holds none of the records needs no staging table, which halves the time.
+            write_disposition="append" if part.is_new else "merge",
+        )
+        for name, part in parts.items()
+    ]
+
+
+def _load_file(part: _Part) -> Iterator[Any]:
+    import dlt
+
+    hints = dlt.mark.make_hints(columns=_COLUMNS)
+    yield dlt.mark.with_file_import(str(part.path), "parquet", part.rows, hints=hints)
+
+
+_COLUMNS: Any = {
+    "id": {"data_type": "text", "nullable": False},
+    "modified_at": {"data_type": "timestamp", "nullable": True},
+    "payload": {"data_type": "json", "nullable": True},
+    "is_deleted": {"data_type": "bool", "nullable": True},
+    "deleted_at": {"data_type": "timestamp", "nullable": True},
+    "_hash": {"data_type": "bigint", "nullable": True},
+    "_loaded_at": {"data_type": "timestamp", "nullable": True},
+}
