@@ -70,7 +70,7 @@ class Finding:
 
     Kinds: missing_source, missing_table, unmatched_file, unreadable_file, busy_file, gone_file, late_file,
     changed_file, rejected_line, column_added, column_dropped, column_renamed, column_named, column_type,
-    rejected_record, refused_sweep, note.
+    rejected_record, refused_sweep, row_count, interface_version, note.
     """
 
     kind: str

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.night import source_of
-from warehouse.company import Company, CompanyError, MappingFile, load_company
+from warehouse.company import CONFIG_NAME, Company, CompanyError, MappingFile, load_company
 from warehouse.contracts import ContractError, entities, tables
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ def source_problems(company: Company, name: str) -> list[str]:
         return [f"{place}: there is no connector {kind}; use one of {', '.join(registry.names())}."]
     try:
         connector = registry.get(kind)
-        found = connector.problems(source_of(company, name))
+        found = [*open_secrets(company, connector, name), *connector.problems(source_of(company, name))]
     except ConnectorError as error:
         return [str(error)]
     if found:
@@ -57,6 +59,28 @@ def source_problems(company: Company, name: str) -> list[str]:
         folder = company.root / "mappings" / name
         return [f"Source {name} has no mapping; put one <entity>.sql per entity into {folder}."]
     return _binding_problems(company, connector, name, own)
+
+
+def open_secrets(company: Company, connector: Connector, name: str) -> list[str]:
+    """Secrets that stand in millpond.toml themselves, where they get into backups and version control."""
+    path = company.root / CONFIG_NAME
+    written = tomllib.loads(path.read_text(encoding="utf-8"))["sources"][name]
+    return [
+        f"{path}: sources.{name}.{key} holds the secret itself; put {name.upper()}_{key.upper()}=… into "
+        f'{company.root / ".env"} and write {key} = "${{{name.upper()}_{key.upper()}}}".'
+        for key, field in connector.options.model_fields.items()
+        if "SecretStr" in str(field.annotation) and isinstance(written.get(key), str) and "${" not in written[key]
+    ]
+
+
+def connection_problems(company: Company) -> Iterator[tuple[str, list[str]]]:
+    """Asks every source system itself whether its key will do; gives the troubles of each source that can be asked."""
+    from connectors import registry
+
+    for name, source in company.config.sources.items():
+        connect = registry.get(source.connector).connect
+        if connect is not None:
+            yield name, connect(source_of(company, name))
 
 
 def mapping_files(company: Company) -> list[MappingFile]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict
-from datetime import UTC, datetime
+from dataclasses import asdict, replace
+from datetime import UTC, date, datetime
 
-from connectors.base import ConnectorError, LoadReport
+from connectors import registry
+from connectors.base import ConnectorError, Finding, LoadReport
 from pipelines.night import progress, source_of
+from quality.sources import count_sentence, sunset_sentence
 from warehouse import locks, meta
 from warehouse.company import Company
 
@@ -34,6 +36,7 @@ def load_source(company: Company, name: str, run_id: str) -> LoadReport:
     except (ConnectorError, locks.Busy) as error:
         _note(company, name, connector, started, run_id, ok=False, message=str(error))
         raise LoadFailed(str(error)) from error
+    report = replace(report, findings=[*report.findings, *judged(connector, report, started.date())])
     gone = [f for f in report.findings if f.kind == "missing_source"]
     message = gone[0].detail if gone else ""
     meta.write_note(
@@ -48,11 +51,26 @@ def load_source(company: Company, name: str, run_id: str) -> LoadReport:
             rows_loaded=sum(report.tables.values()),
             seconds=report.seconds,
             findings=[asdict(f) for f in report.findings],
+            counts=[asdict(c) for c in report.counts],
         ),
     )
     if gone:
         raise LoadFailed(message)
     return report
+
+
+def judged(connector: str, report: LoadReport, today: date) -> list[Finding]:
+    """What a load's counts, and the age of the interface that it used, give reason to say."""
+    api = registry.get(connector).api
+    counts = ((c.table, count_sentence(c.table, c.source_rows, c.held_rows, c.how)) for c in report.counts)
+    found = [_warning(report.source, "row_count", sentence, table) for table, sentence in counts if sentence]
+    title = registry.get(connector).title
+    sunset = sunset_sentence(title, api.name, api.sunset, api.page, today) if api else None
+    return [*found, *([_warning(report.source, "interface_version", sunset)] if sunset else [])]
+
+
+def _warning(source: str, kind: str, detail: str, table: str | None = None) -> Finding:
+    return Finding(kind=kind, severity="warning", source=source, detail=detail, table=table)
 
 
 def _note(

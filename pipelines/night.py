@@ -75,6 +75,7 @@ def source_of(company: Company, name: str) -> Source:
         options=config.options,
         country=company.config.country,
         timezone=company.config.timezone,
+        secrets=company.home.secrets,
     )
 
 

@@ -64,7 +64,7 @@ class Faults:
             self.struck.clear()
 
     def strikes(self, kind: FaultKind) -> bool:
-        """Tells whether a fault of this kind strikes now, and counts it down; asked once per request it could strike."""
+        """Tells whether a fault of this kind strikes now, and counts it down; asked once per request."""
         with self._lock:
             for fault in self.planned:
                 if fault.kind != kind or fault.times == 0:

@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from pathlib import Path
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -173,9 +172,7 @@ class Sandbox:
         response.headers["content-length"] = str(len(body))
         return response
 
-    async def _send(
-        self, vendor: Vendor | None, request: Request, sent: bytes, response: Response, send: Send
-    ) -> None:
+    async def _send(self, vendor: Vendor | None, request: Request, sent: bytes, response: Response, send: Send) -> None:
         name = vendor.name if vendor else ""
         faults = self.faults[name]
         skew = _HOURS_OFF * 3600 if vendor and faults.strikes("clock_skew") else 0
@@ -303,7 +300,8 @@ def _reordered(vendor: Vendor, body: bytes) -> bytes:
     records = vendor.records_of(document)
     if records:
         records.reverse()
-    return json.dumps(document).encode()
+    # As compact as the answers themselves, so that only the order is another.
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 async def _live(receive: Receive, send: Send) -> None:

@@ -87,7 +87,8 @@ class Store:
         )
         with self._writing() as con:
             con.executemany(
-                "INSERT OR REPLACE INTO record (collection, id, parent, created, updated, body) VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO record (collection, id, parent, created, updated, body) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
                 ((collection, *row) for row in rows.iter_rows()),
             )
         return self.count(collection)
@@ -100,7 +101,15 @@ class Store:
                 "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (collection, id) DO UPDATE SET parent = excluded.parent, "
                 "updated = excluded.updated, deleted = excluded.deleted, body = excluded.body",
                 (
-                    (collection, r.id, r.parent, r.created, r.updated, r.deleted, json.dumps(r.body, ensure_ascii=False))
+                    (
+                        collection,
+                        r.id,
+                        r.parent,
+                        r.created,
+                        r.updated,
+                        r.deleted,
+                        json.dumps(r.body, ensure_ascii=False),
+                    )
                     for r in records
                 ),
             )
@@ -225,7 +234,7 @@ class Store:
             con = self._local.con = sqlite3.connect(self.path, timeout=30, isolation_level=None)
             con.execute("PRAGMA journal_mode = WAL")
             con.execute("PRAGMA synchronous = OFF")
-        return con  # type: ignore[no-any-return]
+        return con
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -238,6 +247,10 @@ class Store:
             raise
         if con.in_transaction:
             con.execute("COMMIT")
+
+
+def _json(body: dict[str, Any]) -> str:
+    return json.dumps(body, ensure_ascii=False)
 
 
 def _expr(column: str | pl.Expr) -> pl.Expr:

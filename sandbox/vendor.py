@@ -40,11 +40,15 @@ class Night:
 
 @dataclass
 class Desk:
-    """What a vendor's routes work with: its store, its planned faults, and the company's clock in milliseconds."""
+    """What a vendor's routes work with: its store, its planned faults, and the company's clock in milliseconds.
+
+    `ease` is the factor for limits that concern a part of the interface only; the vendor's own limit is eased already.
+    """
 
     store: Store
     faults: Faults
     now: Callable[[], int]
+    ease: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +80,7 @@ class Vendor:
         limit_headers: what the vendor says about it with every answer.
         is_page: whether faults that concern pages of records may strike this request.
         records_of: the list of records within a decoded answer, the list itself and no copy; None where it has none.
+        statuses: the HTTP status that the vendor gives instead of one of those of `error`, where it does.
     """
 
     name: str
@@ -89,3 +94,4 @@ class Vendor:
     limit_headers: Callable[[Limit, int, float], Mapping[str, str]] = no_headers
     is_page: Callable[[Request], bool] = lambda request: request.method == "GET"
     records_of: Callable[[Any], list[Any] | None] = lambda body: None
+    statuses: Mapping[int, int] = field(default_factory=dict)

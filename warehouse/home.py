@@ -22,6 +22,11 @@ class Home:
         return self.raw / f"{source}.duckdb"
 
     @property
+    def secrets(self) -> Path:
+        """Tokens that source systems rotate; only their owner may read them."""
+        return self.root / "secrets"
+
+    @property
     def build(self) -> Path:
         """Private to the pipeline: clean to insight."""
         return self.root / "build.duckdb"

@@ -27,7 +27,7 @@ UNSETTLED = "unsettled"
 
 #: Written by quality/, made here so that they carry the contracts' comments.
 KEPT_BY_CHECKS = ("check_result", "table_count", "reconciliation")
-OWN = ("night", "run", "step", "source_status", "finding", "drift", "source_file", "holiday", "built")
+OWN = ("night", "run", "step", "source_status", "finding", "drift", "source_file", "source_count", "holiday", "built")
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class LoadNote:
     rows_loaded: int = 0
     seconds: float = 0.0
     findings: list[dict[str, Any]] = field(default_factory=list)
+    counts: list[dict[str, Any]] = field(default_factory=list)
 
 
 def write_note(home: Home, note: LoadNote) -> LoadNote:

@@ -165,7 +165,7 @@ class Client:
             time.sleep(pause)
 
     def download(self, url: str, into: Path) -> Path:
-        """Fetches a prepared result, which may lie on another host, into a file; without the key, since the URL is signed.
+        """Fetches a prepared result into a file, from any host and without the key, since such URLs are signed.
 
         Raises:
             ApiError: nothing helped.

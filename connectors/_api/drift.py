@@ -66,7 +66,7 @@ def compare(known: Mapping[str, Seen], now: Mapping[str, Seen], rows: int) -> li
     """Gives what changed between the fields known and those of `rows` records seen now."""
     if not known:
         return []
-    found = []
+    found: list[Drift] = []
     for path, seen in now.items():
         before = known.get(path)
         if before is None and not _inside(path, found):

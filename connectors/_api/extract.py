@@ -15,7 +15,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-
 from connectors._api import drift, ledger
 from connectors._api.client import ApiError, Client
 from connectors._api.columns import Cutter
@@ -58,9 +57,7 @@ class _Load:
 
     def find(self, kind: str, severity: Severity, detail: str, table: str) -> None:
         """Notes something worth a look."""
-        self.findings.append(
-            Finding(kind=kind, severity=severity, source=self.source.name, detail=detail, table=table)
-        )
+        self.findings.append(Finding(kind=kind, severity=severity, source=self.source.name, detail=detail, table=table))
 
     def reading(self, resource: Resource, mark: Mark | None = None) -> Reading:
         """What a read of the resource is told."""
@@ -242,9 +239,7 @@ def _compare(load: _Load, resource: Resource, table: Table) -> _Part | None:
         _sweep(load, resource, table)
     if counted is not None:
         load.counts.append(
-            SourceCount(
-                table=resource.name, source_rows=counted, held_rows=table.live(), how=resource.count_how
-            )
+            SourceCount(table=resource.name, source_rows=counted, held_rows=table.live(), how=resource.count_how)
         )
     path, rows = table.changes(load.workspace.scratch, load.workspace.loaded_at)
     _note_state(load, resource, table, swept)

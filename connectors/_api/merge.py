@@ -61,11 +61,11 @@ class Table:
 
     def keys_read(self) -> int:
         """Counts the records read, each once."""
-        return int(self._value(f"SELECT count(*) FROM {self._newest}") or 0)
+        return self._number(f"SELECT count(*) FROM {self._newest}")
 
     def live(self, since: datetime | None = None) -> int:
         """Counts the records that will be there and not deleted; those that changed at or after `since` only."""
-        return int(self._value(f"SELECT count(*) FROM ({self._live(since)})", since) or 0)
+        return self._number(f"SELECT count(*) FROM ({self._live(since)})", since)
 
     def not_among(self, ids: str, since: datetime | None = None) -> list[str]:
         """Gives the records that would be there though the table `ids` does not list them."""
@@ -102,8 +102,7 @@ class Table:
     def write_nothing(self, path: Path) -> None:
         """Writes a Parquet file without rows, which has the columns of the raw table all the same."""
         self.con.execute(
-            "COPY (SELECT *, now() AS _loaded_at FROM nothing_held) "
-            f"TO {literal(str(path))} (FORMAT parquet)"
+            f"COPY (SELECT *, now() AS _loaded_at FROM nothing_held) TO {literal(str(path))} (FORMAT parquet)"
         )
 
     def delete(self, ids: Sequence[str]) -> None:
@@ -147,7 +146,7 @@ class Table:
             """,
             {"now": loaded_at},
         )
-        count = int(self._value(f"SELECT count(*) FROM {self._changed}") or 0)
+        count = self._number(f"SELECT count(*) FROM {self._changed}")
         if count == 0:
             return None, 0
         path = folder / f"{self.name}.parquet"
@@ -195,6 +194,9 @@ class Table:
 
     def _ids(self, sql: str, since: datetime | None) -> list[str]:
         return [i for (i,) in self.con.execute(sql, [since] * sql.count("?")).fetchall()]
+
+    def _number(self, sql: str, since: datetime | None = None) -> int:
+        return int(str(self._value(sql, since)))
 
     def _value(self, sql: str, since: datetime | None = None) -> object:
         row = self.con.execute(sql, [since] * sql.count("?")).fetchone()

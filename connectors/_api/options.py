@@ -19,7 +19,7 @@ class ApiOptions(BaseModel):
     base_url: str | None = Field(
         default=None, pattern=r"^https?://", description="Address of the interface; default: the vendor's own."
     )
-    start_date: date | None = Field(default=None, description="Read what changed from this day on; default: everything.")
+    start_date: date | None = Field(default=None, description="Read what changed from this day on; default: all.")
     tables: list[str] | None = Field(default=None, min_length=1, description="Read only these tables; default: all.")
     sweep: Literal["nightly", "weekly", "never"] | None = Field(
         default=None, description="How often to look for deleted records; default: what the table needs."
@@ -49,7 +49,7 @@ def sentences(source: Source, error: ValidationError, title: str) -> list[str]:
     for problem in error.errors(include_input=False, include_url=False):
         key = ".".join(str(part) for part in ("sources", source.name, *problem["loc"]))
         if problem["type"] == "extra_forbidden":
-            out.append(f"millpond.toml: {key} is not an option of the {title} connector; remove it or mend its spelling.")
+            out.append(f"millpond.toml: {key} is no option of the {title} connector; remove it or mend its spelling.")
         elif problem["type"] == "missing":
             out.append(f"millpond.toml: {key} is missing; add it.")
         else:
@@ -57,9 +57,15 @@ def sentences(source: Source, error: ValidationError, title: str) -> list[str]:
     return out
 
 
+#: Options that say how to read and not what.
+_HOW = {
+    *("parallel", "timeout_seconds", "attempts", "first_pause_seconds", "patience_seconds"),
+    *("sweep", "accept_deletes"),
+}
+
+
 def fingerprint(options: ApiOptions, *more: str) -> str:
     """Tells two configurations apart as far as they decide what is read; secrets and patience do not."""
-    how = {"parallel", "timeout_seconds", "attempts", "first_pause_seconds", "patience_seconds", "sweep", "accept_deletes"}
     secret = {name for name, value in options if isinstance(value, SecretStr)}
-    said = options.model_dump_json(exclude=how | secret)
+    said = options.model_dump_json(exclude=_HOW | secret)
     return hashlib.sha256("\n".join([said, *more]).encode()).hexdigest()[:24]

@@ -1,6 +1,6 @@
 """The vocabulary of a connector: what a resource is, what a read is told, and what a page of records is.
 
-Plain values and no work. Records stay the bytes that the vendor sent; which of their fields are key and time, `Head` says.
+Plain values and no work. Records stay the bytes that the vendor sent; `Head` says which fields are key and time.
 """
 
 from __future__ import annotations

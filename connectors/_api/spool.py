@@ -1,4 +1,4 @@
-"""Pages on disk between being read and being loaded: each is safe once it is written, so a killed read goes on after it.
+"""Pages on disk between being read and being loaded: each is safe once written, so a killed read goes on after it.
 
 One folder per source, with one series of Arrow streams per resource. A stream that ends in the middle of a page, as a
 kill leaves it, counts up to its last whole page. Nothing here knows what the pages are for.

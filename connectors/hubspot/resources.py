@@ -198,7 +198,7 @@ def _all_ids(name: str, reading: Reading) -> Iterator[list[str]]:
 def _count(name: str, reading: Reading) -> int | None:
     everything = {"filterGroups": [], "sorts": [], "properties": ["hs_object_id"], "limit": 1, "after": "0"}
     page = reading.api.post(f"/crm/v3/objects/{name}/search", everything, decode=_page)
-    return page.total  # type: ignore[no-any-return]
+    return page.total
 
 
 def _properties(reading: Reading, name: str) -> list[str]:

@@ -10,22 +10,58 @@ from typing import Any
 
 import dagster as dg
 
-from connectors.base import Finding, LoadReport
+from connectors import registry
+from connectors.base import Finding, LoadReport, SourceCount
 from pipelines.assets.metadata import findings_table
 from pipelines.loading import LoadFailed, load_source
 from warehouse import meta, store
 from warehouse.company import Company
 from warehouse.sql import quoted
 
-FILES_CHECK = "every_file_was_read"
-DRIFT_CHECK = "columns_are_as_before"
-_DRIFT_KINDS = frozenset({"column_added", "column_dropped", "column_renamed", "column_type"})
 _SHOWN = ("severity", "file", "line", "detail")
-_TO_DO = {
-    FILES_CHECK: "Have the named files delivered again and leave them in the drop folder; the next night reads them. "
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Check:
+    """A check made of a load's findings: those of the kinds named, or all that no other check names."""
+
+    name: str
+    asks: str
+    to_do: str
+    kinds: frozenset[str] = frozenset()
+
+
+FILES = _Check(
+    name="every_file_was_read",
+    asks="Every file of the table could be read, every line of it too.",
+    to_do="Have the named files delivered again and leave them in the drop folder; the next night reads them. "
     "What was read before stays.",
-    DRIFT_CHECK: "Look whether the mapping still names the right columns: `millpond check`.",
-}
+)
+RECORDS = _Check(
+    name="every_record_was_read",
+    asks="The source gave every record of the table, and every one of them could be kept.",
+    to_do="Read the finding; `millpond check --connect` asks the source whether the key may read all that is wanted. "
+    "Records set aside are in the raw file's table `_rejected_line`.",
+)
+DRIFT = _Check(
+    name="columns_are_as_before",
+    asks="No column appeared, vanished or changed its name or kind.",
+    to_do="Look whether the mapping still names the right columns: `millpond check`.",
+    kinds=frozenset({"column_added", "column_dropped", "column_renamed", "column_type"}),
+)
+COUNTS = _Check(
+    name="rows_agree_with_the_source",
+    asks="The raw file holds as many rows as the source says it has; rows that the source deleted do not count.",
+    to_do="Compare `meta.source_count` night by night. A difference that stays: delete the source's raw file and load "
+    "it anew with `millpond run --source`.",
+    kinds=frozenset({"row_count", "refused_sweep"}),
+)
+VERSION = _Check(
+    name="interface_version_is_served",
+    asks="The vendor will go on serving the version of its interface that the connector speaks.",
+    to_do="Update Millpond before the day named.",
+    kinds=frozenset({"interface_version"}),
+)
 
 
 def load_assets(*, company: Company, source: str, tables: Sequence[str]) -> dg.AssetsDefinition:
@@ -33,11 +69,12 @@ def load_assets(*, company: Company, source: str, tables: Sequence[str]) -> dg.A
     config = company.config.sources[source]
     keys = {table: dg.AssetKey(["raw", source, table]) for table in tables}
     title = config.title or source
+    checks = _checks(config.connector)
     specs = [
         dg.AssetSpec(
             key,
             description=f"`{table}` of {title}, as the source said it. The connector `{config.connector}` loads it "
-            f"into `raw/{source}.duckdb`; mappings in `mappings/{source}/` read it.",
+            f"into `raw/{source}.duckdb`; mappings in `mappings/{source}/` or the connector's own read it.",
             group_name="raw",
             kinds={"duckdb", "dlt"},
             owners=[config.owner] if config.owner else None,
@@ -48,21 +85,15 @@ def load_assets(*, company: Company, source: str, tables: Sequence[str]) -> dg.A
         )
         for table, key in keys.items()
     ]
-    checks = [
-        spec
-        for key in keys.values()
-        for spec in (
-            dg.AssetCheckSpec(
-                FILES_CHECK, asset=key, description="Every file of the table could be read, every line of it too."
-            ),
-            dg.AssetCheckSpec(DRIFT_CHECK, asset=key, description="No column appeared, vanished or changed its name."),
-        )
-    ]
 
     @dg.multi_asset(
         name=f"read_{source}",
         specs=specs,
-        check_specs=checks,
+        check_specs=[
+            dg.AssetCheckSpec(check.name, asset=key, description=check.asks)
+            for key in keys.values()
+            for check in checks
+        ],
         pool=f"raw_{source}",
         retry_policy=dg.RetryPolicy(max_retries=2, delay=20, backoff=dg.Backoff.EXPONENTIAL),
         description=f"Loads {title}.",
@@ -73,16 +104,24 @@ def load_assets(*, company: Company, source: str, tables: Sequence[str]) -> dg.A
         except LoadFailed as error:
             told = {"what is wrong": str(error), **_stays(company, source)}
             for key in keys.values():
-                yield _warn(key, FILES_CHECK, told)
-                yield _warn(key, DRIFT_CHECK, {"note": "Not looked at: nothing was loaded."})
+                for check in checks:
+                    looked = not check.kinds
+                    yield _warn(key, check, told if looked else {"note": "Not looked at: nothing was loaded."})
             raise dg.Failure(description=str(error), metadata=_stays(company, source), allow_retries=False) from None
         for finding in report.findings:
             context.log.warning(finding.detail)
         held = _held(company, source, list(keys))
         for table, key in keys.items():
-            yield _materialized(key, table, report, held)
+            yield _materialized(key, table, report, held, checks)
 
     return load
+
+
+def _checks(connector: str) -> list[_Check]:
+    """The checks of a source's tables: those of files, or those of systems that can be asked."""
+    if connector not in registry.names() or connector == "files":
+        return [FILES, DRIFT]
+    return [RECORDS, DRIFT, COUNTS, *([VERSION] if registry.get(connector).api else [])]
 
 
 @dataclass(frozen=True)
@@ -124,10 +163,11 @@ def _stays(company: Company, source: str) -> dict[str, str]:
     }
 
 
-def _materialized(key: dg.AssetKey, table: str, report: LoadReport, held: _Held) -> dg.MaterializeResult:
+def _materialized(
+    key: dg.AssetKey, table: str, report: LoadReport, held: _Held, checks: Sequence[_Check]
+) -> dg.MaterializeResult:
     own = [f for f in report.findings if f.table in (table, None)]
-    drift = [f for f in own if f.kind in _DRIFT_KINDS]
-    files = [f for f in own if f.kind not in _DRIFT_KINDS and f.severity != "info"]
+    counted = next((c for c in report.counts if c.table == table), None)
     metadata: dict[str, Any] = {
         "rows_new_or_changed": report.tables.get(table, 0),
         "files_read_of_source": len(report.files_read),
@@ -135,25 +175,53 @@ def _materialized(key: dg.AssetKey, table: str, report: LoadReport, held: _Held)
     }
     if table in held.rows:
         metadata |= {"dagster/row_count": held.rows[table], "dagster/column_schema": held.columns[table]}
+    if counted is not None:
+        metadata |= {"rows_at_the_source": counted.source_rows, "rows_held_live": counted.held_rows}
     return dg.MaterializeResult(
         asset_key=key,
         metadata=metadata,
-        check_results=[_finding_check(key, FILES_CHECK, files), _finding_check(key, DRIFT_CHECK, drift)],
+        check_results=[_result(key, check, _of(check, own, checks), counted) for check in checks],
         data_version=held.version,
     )
 
 
-def _warn(key: dg.AssetKey, name: str, metadata: Mapping[str, str]) -> dg.AssetCheckResult:
+def _of(check: _Check, found: Sequence[Finding], checks: Sequence[_Check]) -> list[Finding]:
+    if check.kinds:
+        return [f for f in found if f.kind in check.kinds]
+    others = {kind for other in checks for kind in other.kinds}
+    return [f for f in found if f.kind not in others and f.severity != "info"]
+
+
+def _warn(key: dg.AssetKey, check: _Check, metadata: Mapping[str, str]) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
-        asset_key=key, check_name=name, passed=False, severity=dg.AssetCheckSeverity.WARN, metadata=metadata
+        asset_key=key, check_name=check.name, passed=False, severity=dg.AssetCheckSeverity.WARN, metadata=metadata
     )
 
 
-def _finding_check(key: dg.AssetKey, name: str, found: Sequence[Finding]) -> dg.AssetCheckResult:
+def _result(
+    key: dg.AssetKey, check: _Check, found: Sequence[Finding], counted: SourceCount | None
+) -> dg.AssetCheckResult:
     metadata: dict[str, Any] = {"findings": len(found)}
     if found:
         metadata["what was found"] = findings_table([asdict(f) for f in found[:20]], _SHOWN)
-        metadata["what to do"] = _TO_DO[name]
+        metadata["what to do"] = check.to_do
+    if check is COUNTS:
+        metadata |= _counted(counted)
     return dg.AssetCheckResult(
-        asset_key=key, check_name=name, passed=not found, severity=dg.AssetCheckSeverity.WARN, metadata=metadata
+        asset_key=key,
+        check_name=check.name,
+        passed=not found,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata=metadata,
     )
+
+
+def _counted(counted: SourceCount | None) -> dict[str, Any]:
+    if counted is None:
+        return {"note": "The source does not say how many rows this table has."}
+    return {
+        "rows_at_the_source": counted.source_rows,
+        "rows_held_live": counted.held_rows,
+        "difference": counted.difference,
+        "how": counted.how,
+    }

@@ -61,10 +61,14 @@ def init(
 
 
 @app.command()
-def check() -> None:
+def check(
+    connect: Annotated[
+        bool, typer.Option("--connect", help="Ask every source system too whether its key and scopes will do.")
+    ] = False,
+) -> None:
     """Find every mistake in the company folder before a run.
 
-    Example: millpond --company acme check
+    Example: millpond --company acme check --connect
     """
     from pipelines.checkup import problems
     from warehouse.company import find_company
@@ -76,7 +80,22 @@ def check() -> None:
     found = problems(root)
     if found:
         fail(*found)
+    if connect:
+        _connect()
     out.print(f"[green]✓[/green] {root} is ready to run.", soft_wrap=True)
+
+
+def _connect() -> None:
+    """Ask the source systems; each says what is wrong with its key."""
+    from pipelines.checkup import connection_problems
+
+    found = []
+    for name, troubles in connection_problems(shared.the_company()):
+        found += troubles
+        if not troubles:
+            out.print(f"[green]✓[/green] {name} answers, and its key may read all that is wanted.", soft_wrap=True)
+    if found:
+        fail(*found)
 
 
 def _write_new(path: Path, text: str) -> None:

@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS quarantine.rejected_line (
 
 
 def start(con: duckdb.DuckDBPyConnection, night: Night) -> None:
-    """Write meta.night, meta.holiday, and what is known of the sources, their files, drift and findings."""
+    """Write meta.night, meta.holiday, and what is known of the sources, their counts, files, drift and findings."""
     config = night.company.config
     _ensure_tables(con)
     meta.start_run(con, night.run_id, "refresh", night.now)
@@ -48,12 +48,13 @@ def _ensure_tables(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def note_sources(con: duckdb.DuckDBPyConnection, night: Night) -> None:
-    """Bring meta.source_status, finding, drift, source_file and the loads in meta.run up to date."""
+    """Bring meta.source_status, finding, source_count, drift, source_file and the loads in meta.run up to date."""
     company = night.company
     judged = {f.source: f for f in freshness(company, night)}
     rows = {name: _raw_rows(con, company, name) for name in company.config.sources}
     meta.replace_rows(con, "source_status", [_status(company, name, judged[name], rows[name]) for name in judged])
     meta.replace_rows(con, "finding", [f for name in company.config.sources for f in _findings(company, name)])
+    meta.replace_rows(con, "source_count", [c for name in company.config.sources for c in _counts(company, name)])
     _note_loads(con, company)
     con.execute(_REJECTED_LINE)
     for name in company.config.sources:
@@ -89,6 +90,17 @@ def _findings(company: Company, name: str) -> list[tuple[Any, ...]]:
     note = meta.read_note(company.home, name)
     keys = ("kind", "severity", "table", "file", "line", "detail")
     return [(name, *(f[k] for k in keys)) for f in note.findings] if note else []
+
+
+def _counts(company: Company, name: str) -> list[tuple[Any, ...]]:
+    note = meta.read_note(company.home, name)
+    if note is None:
+        return []
+    return [
+        (name, c["table"], c["source_rows"], c["held_rows"], c["held_rows"] - c["source_rows"], c["how"],
+         note.attempted_at)
+        for c in note.counts
+    ]  # fmt: skip
 
 
 def _note_loads(con: duckdb.DuckDBPyConnection, company: Company) -> None:

@@ -1,7 +1,7 @@
 """The demo company's vendors served on loopback, and the connectors that read them: what tests of connectors share.
 
-A vendor is a line in OPTIONS: the options with which its connector reads the sandbox. What is true of every connector is
-tested in test_served.py, test_faults.py and test_resume.py for all of them.
+A vendor is a line in OPTIONS: the options with which its connector reads the sandbox. What is true of every connector
+is tested in test_served.py, test_faults.py and test_resume.py for all of them.
 """
 
 from __future__ import annotations
@@ -113,9 +113,7 @@ def _filled(folder: Path, name: str) -> Path:
     path = store_path(folder, name)
     store = Store(path)
     vendor = vendor_of(name)
-    out = Out(
-        source=vendor.source or name, folder=folder, seed=SEED, scale=SCALE, trade=_trade(), truth=Truth()
-    )
+    out = Out(source=vendor.source or name, folder=folder, seed=SEED, scale=SCALE, trade=_trade(), truth=Truth())
     vendor.fill(out, store)
     store.close()
     return path

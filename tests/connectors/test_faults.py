@@ -40,6 +40,15 @@ def settled(one: Served) -> dict[str, list[tuple[object, ...]]]:
     return one.dump("undisturbed", live=True)
 
 
+def sentence_of(one: Served) -> str | None:
+    """What a load fails with, None if it does not fail."""
+    try:
+        one.load()
+    except ConnectorError as error:
+        return str(error)
+    return None
+
+
 @pytest.mark.parametrize("fault", PLANS)
 @pytest.mark.parametrize("name", OPTIONS)
 def test_a_fault_changes_nothing_in_the_end(
@@ -50,16 +59,14 @@ def test_a_fault_changes_nothing_in_the_end(
         one.running.sandbox.night()
         before = one.dump()
         one.running.plan(name, fault, **PLANS[fault])
-        try:
-            one.load()
-            outcome = "same tables"
-        except ConnectorError as error:
-            outcome = "one error, healed by the next load"
-            assert one.name in str(error).lower() or "source" in str(error)
+        trouble = sentence_of(one)
+        outcome = "same tables" if trouble is None else "one error, healed by the next load"
+        if trouble is not None:
+            assert "'source'" in trouble
             assert one.dump() == before
         struck = list(one.running.sandbox.faults[name].struck)
         one.running.sandbox.faults[name].clear()
-        if outcome != "same tables" or fault == "moving_page":
+        if trouble is not None or fault == "moving_page":
             # What moved while it was read is as new as the next night.
             one.load()
         assert one.dump(live=True) == settled(one)

@@ -8,13 +8,12 @@ import pytest
 
 from connectors import registry
 from connectors.load import load
-from tests.connectors.served import OPTIONS, Served, served
+from tests.connectors.served import OPTIONS, served
 
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("made")
-
 
 
 def test_every_connector_of_an_interface_is_tested_here() -> None:
