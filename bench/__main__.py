@@ -1,4 +1,4 @@
-"""`python -m bench` measures everything; `python -m bench night|truth|anomalies` one thing. `--json FILE` keeps it."""
+"""`python -m bench` measures everything; `python -m bench night|ingest|truth|anomalies` one thing; `--json` keeps it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CONSOLE = Console(width=170)
 def main() -> None:
     """Measure what was asked for, print tables, and write JSON if wanted."""
     parser = argparse.ArgumentParser(prog="python -m bench", description="Millpond's benchmarks.")
-    parser.add_argument("what", nargs="?", choices=("all", "night", "truth", "anomalies"), default="all")
+    parser.add_argument("what", nargs="?", choices=("all", "night", "ingest", "truth", "anomalies"), default="all")
     parser.add_argument("--scale", type=float, nargs="+", default=[1.0, 10.0, 50.0], help="sizes of the demo company")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="work in this folder and keep it")
     parser.add_argument("--company", type=Path, metavar="DIR", help="truth: a demo company that has had its night")
@@ -35,6 +35,8 @@ def _measure(chosen: argparse.Namespace, folder: Path) -> dict[str, Any]:
     results: dict[str, Any] = {}
     if chosen.what in ("all", "night"):
         results["night"] = [_night(folder, scale) for scale in chosen.scale]
+    if chosen.what in ("all", "ingest"):
+        results["ingest"] = _ingest(folder)
     if chosen.what in ("all", "truth"):
         company = chosen.company.resolve() if chosen.company else folder / f"demo-{min(chosen.scale):g}"
         results["truth"] = _truth(company, min(chosen.scale))
@@ -55,6 +57,14 @@ def _truth(company: Path, scale: float) -> dict[str, Any]:
     if not (company / "lake" / "warehouse.duckdb").exists():
         night.one_night(company, scale)
     return _shown(truth.run(company), truth.tables)
+
+
+def _ingest(folder: Path) -> list[dict[str, Any]]:
+    from bench import ingest
+
+    rows = ingest.run(folder / "ingest")
+    _print("Ingest over HTTP", rows)
+    return rows
 
 
 def _anomalies() -> list[dict[str, Any]]:

@@ -37,7 +37,12 @@ if TYPE_CHECKING:
 
 # dlt keeps its context in one container per process.
 _ONE_PIPELINE_AT_A_TIME = threading.Lock()
-_DUCKDB_CONFIG: dict[str, Any] = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+_DUCKDB_CONFIG: dict[str, Any] = {
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "memory_limit": "1GB",
+    "preserve_insertion_order": False,
+}
 
 
 def load(source: Source, *, raw_dir: Path, progress: Progress | None = None, wait_seconds: float = 30.0) -> LoadReport:

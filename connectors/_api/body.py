@@ -75,6 +75,8 @@ def struct_of(paths: dict[str, Any]) -> type[msgspec.Struct]:
 
 def at(found: Any, path: str) -> Any:
     """The value at a dotted path of a decoded `struct_of`, None if it is absent."""
+    if "." not in path:
+        return getattr(found, found._names[path])
     return _at(found, path.split("."))
 
 

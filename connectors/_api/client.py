@@ -12,7 +12,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,11 +41,12 @@ class ApiError(ConnectorError):
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What came back: the body as sent, and headers by lower-case name."""
+    """What came back: the body as sent, headers by lower-case name, and what the body was decoded to."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    result: Any = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +115,11 @@ class Client:
         """Posts JSON; see `ask`."""
         return self.ask("POST", path, json=json, **how)
 
-    def ask(
+    def ask(self, method: str, path: str, **how: Any) -> Any:
+        """Sends one request until it is answered, and gives the decoded body; see `answer`."""
+        return self.answer(method, path, **how).result
+
+    def answer(
         self,
         method: str,
         path: str,
@@ -125,13 +130,13 @@ class Client:
         headers: Mapping[str, str] | None = None,
         decode: Callable[[bytes], Any] | None = None,
         missing_ok: bool = False,
-    ) -> Any:
+    ) -> Answer:
         """Sends one request until it is answered.
 
         Args:
             decode: makes the result of the body; raises ValueError where the body is no sound answer, which is tried
                 again. Default: JSON.
-            missing_ok: whether a 404 gives None.
+            missing_ok: whether a 404 gives the result None.
 
         Raises:
             ApiError: the vendor refused for good, or nothing helped.
@@ -145,15 +150,15 @@ class Client:
             if isinstance(outcome, Again):
                 trouble = outcome
             elif outcome.status == 404 and missing_ok:
-                return None
+                return outcome
             elif outcome.status == 401 and renewals < 2 and self.auth.renew(signed):
                 renewals += 1
                 continue
             else:
-                trouble_or_result = self._read(outcome, path, decode)
-                if not isinstance(trouble_or_result, Again):
-                    return trouble_or_result
-                trouble = trouble_or_result
+                read = self._read(outcome, path, decode)
+                if isinstance(read, Answer):
+                    return read
+                trouble = read
             pause = self._pause(attempt, trouble)
             waited = time.monotonic() - began
             if attempt >= self.patience.attempts or waited + pause > self.patience.seconds:
@@ -194,6 +199,7 @@ class Client:
         """Closes the connections."""
         if self._http is not None:
             self._http.close()
+            self._http = None
 
     def _send(
         self,
@@ -230,8 +236,8 @@ class Client:
         self._look_at_clock(answer)
         return answer
 
-    def _read(self, answer: Answer, path: str, decode: Callable[[bytes], Any] | None) -> Any:
-        """The decoded answer, or that it is worth another try."""
+    def _read(self, answer: Answer, path: str, decode: Callable[[bytes], Any] | None) -> Answer | Again:
+        """The answer, decoded, or that it is worth another try."""
         verdict = self.manners.judge(answer)
         if isinstance(verdict, str):
             raise ApiError(f"{self._place(path)}: {verdict}", answer.status)
@@ -255,7 +261,7 @@ class Client:
             return Again(why=f"a body that cannot be read ({error})")
         for pace in self._paces(path):
             pace.went_well()
-        return result
+        return replace(answer, result=result)
 
     def _paces(self, path: str) -> list[Pace]:
         return [*(pace for part, pace in self.narrow.items() if part in path), self.pace]

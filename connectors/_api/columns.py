@@ -17,11 +17,11 @@ import pyarrow as pa
 from connectors._api.body import at, struct_of
 from connectors._api.resource import Head, Page
 
-_MICROS = 1_000_000
+_MOMENT = pa.timestamp("us", "UTC")
 SPOOLED = pa.schema(
     [
         ("id", pa.string()),
-        ("modified_at", pa.timestamp("us", "UTC")),
+        ("modified_at", _MOMENT),
         ("payload", pa.string()),
         ("is_deleted", pa.bool_()),
         ("is_bare", pa.bool_()),
@@ -66,63 +66,78 @@ class Cutter:
         Raises:
             ValueError: a record is not UTF-8.
         """
-        ids: list[str] = []
-        times: list[int | None] = []
-        payloads: list[bytes] = []
-        deleted: list[bool] = []
+        payloads = [bytes(record) for record in page.records]
         rejected: list[Rejected] = []
-        for record in page.records:
-            payload = bytes(record)
-            try:
-                found = self._decoder.decode(payload)
-                key = self._key(found)
-                moment = self._time(at(found, self.head.modified)) if self.head.modified else None
-            except (ValueError, TypeError) as error:
-                rejected.append(Rejected(payload=payload.decode(errors="replace"), reason=_reason(error)))
-                continue
-            ids.append(key)
-            times.append(moment)
-            payloads.append(payload)
-            deleted.append(page.deleted or bool(self.head.deleted and at(found, self.head.deleted)))
+        try:
+            heads = [self._decoder.decode(payload) for payload in payloads]
+            ids, times = [self._key(head) for head in heads], self._times(heads)
+        except (ValueError, TypeError):
+            # Rare enough to look at one after the other.
+            payloads, rejected = self._sound(payloads)
+            heads = [self._decoder.decode(payload) for payload in payloads]
+            ids, times = [self._key(head) for head in heads], self._times(heads)
         arrays = [
             pa.array(ids, pa.string()),
-            pa.array(times, pa.int64()).cast(pa.timestamp("us", "UTC")),
+            times,
             pa.array(payloads, pa.binary()).cast(pa.string()),
-            pa.array(deleted, pa.bool_()),
+            pa.array([page.deleted or self._is_deleted(head) for head in heads], pa.bool_()),
             pa.repeat(pa.scalar(page.bare), len(ids)),
         ]
         return Columns(batch=pa.RecordBatch.from_arrays(arrays, schema=SPOOLED), rejected=rejected)
 
-    def _key(self, found: Any) -> str:
-        parts = []
-        for path in self._keys:
-            value = at(found, path)
-            if value is None or value == "":
+    def _sound(self, payloads: Sequence[bytes]) -> tuple[list[bytes], list[Rejected]]:
+        """Parts the records whose heads can be read from those that cannot."""
+        sound, rejected = [], []
+        for payload in payloads:
+            try:
+                head = self._decoder.decode(payload)
+                self._key(head)
+                self._times([head])
+                sound.append(payload)
+            except (ValueError, TypeError) as error:
+                rejected.append(Rejected(payload=payload.decode(errors="replace"), reason=_reason(error)))
+        return sound, rejected
+
+    def _key(self, head: Any) -> str:
+        parts = [at(head, path) for path in self._keys]
+        for path, part in zip(self._keys, parts, strict=True):
+            if part is None or part == "":
                 raise ValueError(f"no {path}")
-            parts.append(str(value))
-        return ":".join(parts)
+        return str(parts[0]) if len(parts) == 1 else ":".join(map(str, parts))
+
+    def _times(self, heads: Sequence[Any]) -> pa.Array:
+        if self.head.modified is None:
+            return pa.nulls(len(heads), _MOMENT)
+        return self._time([at(head, self.head.modified) or None for head in heads])
+
+    def _is_deleted(self, head: Any) -> bool:
+        return bool(self.head.deleted and at(head, self.head.deleted))
 
 
 def _reason(error: Exception) -> str:
     return f"the record's key or time cannot be read: {error}"
 
 
-def _from_iso(value: Any) -> int | None:
-    if value is None or value == "":
-        return None
-    moment = datetime.fromisoformat(str(value))
-    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * _MICROS)
+def _from_iso(values: list[Any]) -> pa.Array:
+    texts = [None if value is None else str(value) for value in values]
+    try:
+        return pa.array(texts, pa.string()).cast(_MOMENT)
+    except pa.ArrowInvalid:
+        # Offsets without a colon and times without a zone, which are UTC.
+        moments = [None if text is None else datetime.fromisoformat(text) for text in texts]
+        return pa.array([m if m is None or m.tzinfo else m.replace(tzinfo=UTC) for m in moments], _MOMENT)
 
 
-def _from_number(unit: int) -> Callable[[Any], int | None]:
-    def convert(value: Any) -> int | None:
-        return None if value is None or value == "" else round(float(value) * unit)
+def _from_number(unit: int) -> Callable[[list[Any]], pa.Array]:
+    def convert(values: list[Any]) -> pa.Array:
+        micros = [None if value is None else round(float(value) * unit) for value in values]
+        return pa.array(micros, pa.int64()).cast(_MOMENT)
 
     return convert
 
 
-_CLOCKS: dict[str, Callable[[Any], int | None]] = {
+_CLOCKS: dict[str, Callable[[list[Any]], pa.Array]] = {
     "iso": _from_iso,
-    "seconds": _from_number(_MICROS),
+    "seconds": _from_number(1_000_000),
     "milliseconds": _from_number(1000),
 }

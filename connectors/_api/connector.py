@@ -11,8 +11,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from connectors._api.auth import Auth
-from connectors._api.client import ApiError, Client, Manners, Patience
+from connectors._api.auth import Auth, Static
+from connectors._api.client import Answer, ApiError, Client, Manners, Patience
 from connectors._api.options import ApiOptions, parse, sentences
 from connectors._api.pace import Rate, pace_of
 from connectors._api.resource import RAW_COLUMNS, Resource
@@ -148,6 +148,47 @@ def client_of(
         headers=headers or {},
         narrow={part: pace_of(f"{budget} {part}", limit) for part, limit in (narrow or {}).items()},
     )
+
+
+def token_endpoint(
+    source: Source, options: ApiOptions, url: str, *, title: str, headers: Mapping[str, str] | None = None
+) -> Callable[[Mapping[str, str]], Mapping[str, Any]]:
+    """Makes what `OAuth2` asks for access tokens.
+
+    Args:
+        url: the token endpoint, which may lie on another host than the interface.
+        headers: for vendors that want the client's id and secret there and not in the form.
+    """
+    asker = client_of(
+        source,
+        options.model_copy(update={"base_url": None}),
+        title=title,
+        base_url=url,
+        auth=Static(headers or {}),
+        account=f"{source.name} token",
+        rate=Rate(requests=1),
+        manners=Manners(explain=_explain_grant),
+    )
+
+    def ask(form: Mapping[str, str]) -> Mapping[str, Any]:
+        try:
+            return asker.ask("POST", url, form=form)
+        finally:
+            asker.close()
+
+    return ask
+
+
+def _explain_grant(answer: Answer, path: str) -> str | None:
+    """What is wrong with a grant, by the error codes of RFC 6749, section 5.2."""
+    meanings = {
+        "invalid_grant": "the refresh token was refused; it was revoked, has ended or was used elsewhere. Connect anew "
+        "and put the new one into .env.",
+        "invalid_client": "the client id or secret was refused; compare them with the vendor's settings.",
+        "unauthorized_client": "the client may not use this grant; allow it in the vendor's settings.",
+        "invalid_scope": "a scope is not known or not granted.",
+    }
+    return next((text for code, text in meanings.items() if code.encode() in answer.body), None)
 
 
 def refusals(*asks: Callable[[], Any]) -> Iterator[str]:

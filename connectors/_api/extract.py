@@ -15,10 +15,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow.compute as pc
+
 from connectors._api import drift, ledger
 from connectors._api.client import ApiError, Client
 from connectors._api.columns import Cutter
-from connectors._api.merge import Table, open_scratch
+from connectors._api.merge import Table, open_scratch, write_nothing
 from connectors._api.options import ApiOptions, fingerprint
 from connectors._api.resource import Head, Page, Reading, Resource
 from connectors._api.spool import Mark, Spool
@@ -191,8 +193,12 @@ def _spool_pages(
     cutters: dict[Head, Cutter] = {}
     series = load.spool.series(series_name)
     state, rows = mark.state or {}, mark.rows
+    noted: set[str] = set()
     try:
         for page in pages:
+            for note in (n for n in page.notes if n not in noted):
+                noted.add(note)
+                load.find("note", "warning", f"{resource.name}: {note}", resource.name)
             head = page.head or resource.head
             columns = cutters.setdefault(head, Cutter(head)).columns(page)
             series.add(columns, position=page.position, state=page.state)
@@ -232,7 +238,8 @@ def _compare_all(load: _Load, resources: Sequence[Resource]) -> dict[str, _Part]
 
 def _compare(load: _Load, resource: Resource, table: Table) -> _Part | None:
     """Works out what a table's rows become, and what there is to note about it."""
-    table.take(load.spool.batches(resource.name))
+    table.take(partial(load.spool.batches, resource.name))
+    load.spool.forget(f"{resource.name}~")
     swept = _find_deleted(load, resource, table)
     counted = _count(load, resource)
     if counted is not None and counted != table.live() and resource.ids is not None and not swept:
@@ -246,7 +253,7 @@ def _compare(load: _Load, resource: Resource, table: Table) -> _Part | None:
     _note_rejected(load, resource)
     if path is None:
         return _empty_part(load, resource, table)
-    _note_drift(load, resource, table)
+    _note_drift(load, resource, table.shapes(path))
     return _Part(path=path, rows=rows, is_new=not table.holds_any_changed())
 
 
@@ -255,17 +262,17 @@ def _empty_part(load: _Load, resource: Resource, table: Table) -> _Part | None:
     if table.exists:
         return None
     path = load.workspace.scratch / f"{resource.name}.parquet"
-    table.write_nothing(path)
+    write_nothing(path)
     return _Part(path=path, rows=0, is_new=True)
 
 
 def _find_deleted(load: _Load, resource: Resource, table: Table) -> bool:
     """Marks what is gone; tells whether the source was asked for all its ids."""
     if resource.mode == "snapshot":
-        _mark_gone(load, resource, table, table.read_ids, None)
+        _mark_gone(load, resource, table, table.alive(), None)
     elif resource.mode == "window":
         since = load.reading(resource).since
-        _mark_gone(load, resource, table, table.read_ids, since)
+        _mark_gone(load, resource, table, table.alive(), since)
     if resource.ids is None or not _sweep_is_due(load, resource):
         return False
     _sweep(load, resource, table)
@@ -297,8 +304,7 @@ def _mark_gone(load: _Load, resource: Resource, table: Table, listed: str, since
         return
     if resource.fetch is not None and len(gone) <= max(_FETCHED_AT_ONCE, table.live() // 10):
         # A list that moved while it was read may have left them out.
-        _fetch(load, resource, table, gone)
-        alive = set(_alive(table, gone))
+        alive = set(_fetch(load, resource, table, gone))
         gone = [i for i in gone if i not in alive]
     before = table.live(since)
     if len(gone) > max(_FEW, before * _MOST) and not load.options.accept_deletes:
@@ -314,24 +320,19 @@ def _mark_gone(load: _Load, resource: Resource, table: Table, listed: str, since
     table.delete(gone)
 
 
-def _fetch(load: _Load, resource: Resource, table: Table, ids: Sequence[str]) -> None:
-    """Reads single records into the table; how far this came is not kept."""
+def _fetch(load: _Load, resource: Resource, table: Table, ids: Sequence[str]) -> list[str]:
+    """Reads single records into the table, and gives the ids of those that are there; how far this came is not kept."""
     fetch = resource.fetch
     if fetch is None or not ids:
-        return
+        return []
     reading = load.reading(resource)
-    name = f"{resource.name}~fetched"
+    name = f"{resource.name}~{load.spool.count(f'{resource.name}~')}"
     for start in range(0, len(ids), _FETCHED_AT_ONCE):
-        load.spool.restart(name)
         _spool_pages(load, resource, name, fetch(reading, ids[start : start + _FETCHED_AT_ONCE]), Mark())
-        table.take(load.spool.batches(name))
-    load.spool.restart(name)
-
-
-def _alive(table: Table, ids: Sequence[str]) -> list[str]:
-    """Which of these records were read in this load and are not deleted."""
-    wanted = table.listed([ids])
-    return table.among_read(wanted)
+    table.take(partial(load.spool.batches, name))
+    return [
+        i for batch in load.spool.batches(name) for i in batch.filter(pc.invert(batch["is_deleted"]))["id"].to_pylist()
+    ]
 
 
 def _count(load: _Load, resource: Resource) -> int | None:
@@ -379,8 +380,8 @@ def _note_rejected(load: _Load, resource: Resource) -> None:
             load.notes.rejected[resource.name] = [*known, *new]
 
 
-def _note_drift(load: _Load, resource: Resource, table: Table) -> None:
-    shapes, rows = table.shapes()
+def _note_drift(load: _Load, resource: Resource, shapes: Sequence[tuple[str, int]]) -> None:
+    rows = sum(count for _, count in shapes)
     if not rows:
         return
     known = load.held.fields.get(resource.name, {})

@@ -5,13 +5,14 @@ One `Table` per raw table. Nothing is written to the raw file here, and nothing 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from connectors._api.columns import SPOOLED
 from warehouse.sql import literal, quoted
@@ -19,9 +20,28 @@ from warehouse.sql import literal, quoted
 if TYPE_CHECKING:
     import duckdb
 
+#: Gives the pages of a series, each time from the beginning.
+Pages = Callable[[], Iterator[pa.RecordBatch]]
+
+_PLACED = SPOOLED.append(pa.field("place", pa.int64()))
+#: As dlt will have it; a file that differs in nothing is taken over as it is.
+LOADED = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        ("modified_at", pa.timestamp("us", "UTC")),
+        ("payload", pa.string()),
+        ("is_deleted", pa.bool_()),
+        ("deleted_at", pa.timestamp("us", "UTC")),
+        ("_hash", pa.int64()),
+        ("_loaded_at", pa.timestamp("us", "UTC")),
+    ]
+)
 _SHAPES_FROM = 5_000
+_ROWS_A_BATCH = 20_000
 #: A hash that is the same in every version of DuckDB, as a signed number.
 _HASH = "(md5_number_lower(payload)::HUGEINT - 9223372036854775808)::BIGINT"
+#: Of several versions of a record the one changed last counts, and of equals the one read last.
+_ORDER = "(coalesce(modified_at, 'infinity'::TIMESTAMPTZ), place)"
 
 
 @dataclass
@@ -36,36 +56,59 @@ class Table:
     name: str
     slot: int
     exists: bool
+    _series: list[tuple[int, Pages]] = field(default_factory=list)
+    _places: int = 0
 
-    def take(self, batches: Iterable[pa.RecordBatch]) -> None:
-        """Takes pages in, after those already taken."""
+    def __post_init__(self) -> None:
         self.con.execute(
-            f"CREATE TABLE IF NOT EXISTS {self._read} (id VARCHAR, modified_at TIMESTAMPTZ, payload VARCHAR, "
-            "is_deleted BOOLEAN, is_bare BOOLEAN)"
+            f"CREATE TABLE {self._read} (place BIGINT, id VARCHAR, modified_at TIMESTAMPTZ, is_deleted BOOLEAN, "
+            "is_bare BOOLEAN, hash BIGINT)"
         )
-        reader = pa.RecordBatchReader.from_batches(SPOOLED, batches)
-        self.con.register("pages", reader)
-        self.con.execute(f"INSERT INTO {self._read} SELECT * FROM pages")
+        self._choose()
+
+    def take(self, pages: Pages) -> None:
+        """Takes pages in, after those already taken; they are read once more when changes are written."""
+        first = self._places
+        self._series.append((first, pages))
+        self.con.register("pages", pa.RecordBatchReader.from_batches(_PLACED, self._placed(first, pages)))
+        self.con.execute(
+            f"INSERT INTO {self._read} SELECT place, id, modified_at, is_deleted, is_bare, {_HASH} FROM pages"
+        )
         self.con.unregister("pages")
-        # Of several versions of a record the one changed last counts, and of equals the one read last.
+        self._choose()
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """Marks records as deleted; what they last were stays."""
+        self._register_ids([ids])
         self.con.execute(
-            f"CREATE OR REPLACE TABLE {self._newest} AS "
-            "SELECT id, max_by(rowid, (coalesce(modified_at, 'infinity'::TIMESTAMPTZ), rowid)) AS place, "
-            "max_by(is_deleted, (coalesce(modified_at, 'infinity'::TIMESTAMPTZ), rowid)) AS is_deleted "
-            f"FROM {self._read} GROUP BY id"
+            f"INSERT INTO {self._read} "
+            f"SELECT {self._places} + row_number() OVER (), id, NULL, TRUE, TRUE, NULL FROM ids"
         )
+        self._places += len(ids) + 1
+        self.con.unregister("ids")
+        self._choose()
 
     def newest_change(self) -> datetime | None:
         """Gives the latest time of change among what was read."""
         return self._value(f"SELECT max(modified_at) FROM {self._read}")  # type: ignore[return-value]
 
-    def keys_read(self) -> int:
-        """Counts the records read, each once."""
-        return self._number(f"SELECT count(*) FROM {self._newest}")
-
     def live(self, since: datetime | None = None) -> int:
         """Counts the records that will be there and not deleted; those that changed at or after `since` only."""
         return self._number(f"SELECT count(*) FROM ({self._live(since)})", since)
+
+    def listed(self, batches: Iterable[Sequence[str]]) -> str:
+        """Takes ids in; gives the name of the table that holds them."""
+        name = f"listed_{self.slot}"
+        self._register_ids(batches)
+        self.con.execute(f"CREATE OR REPLACE TABLE {name} AS SELECT id FROM ids")
+        self.con.unregister("ids")
+        return name
+
+    def alive(self) -> str:
+        """Gives the name of a table with the ids of what was read and is not deleted."""
+        name = f"alive_{self.slot}"
+        self.con.execute(f"CREATE OR REPLACE TABLE {name} AS SELECT id FROM {self._newest} WHERE NOT is_deleted")
+        return name
 
     def not_among(self, ids: str, since: datetime | None = None) -> list[str]:
         """Gives the records that would be there though the table `ids` does not list them."""
@@ -75,73 +118,18 @@ class Table:
         """Gives the records that the table `ids` lists, and that would not be there."""
         return self._ids(f"SELECT DISTINCT id FROM {ids} ANTI JOIN ({self._live(None)}) USING (id) ORDER BY id", None)
 
-    def listed(self, batches: Iterable[Sequence[str]]) -> str:
-        """Takes ids in; gives the name of the table that holds them."""
-        name = f"listed_{self.slot}"
-        self.con.execute(f"CREATE OR REPLACE TABLE {name} (id VARCHAR)")
-        for batch in batches:
-            ids = pa.table({"id": pa.array([str(i) for i in batch], pa.string())})
-            self.con.register("ids", ids)
-            self.con.execute(f"INSERT INTO {name} SELECT id FROM ids")
-            self.con.unregister("ids")
-        return name
-
-    @property
-    def read_ids(self) -> str:
-        """The name of a table with the ids of what was read and is not deleted."""
-        name = f"alive_{self.slot}"
-        self.con.execute(f"CREATE OR REPLACE TABLE {name} AS SELECT id FROM {self._newest} WHERE NOT is_deleted")
-        return name
-
-    def among_read(self, ids: str) -> list[str]:
-        """Gives the records of the table `ids` that were read and are not deleted."""
-        return self._ids(
-            f"SELECT DISTINCT id FROM {ids} SEMI JOIN (FROM {self._newest} WHERE NOT is_deleted) USING (id)", None
-        )
-
-    def write_nothing(self, path: Path) -> None:
-        """Writes a Parquet file without rows, which has the columns of the raw table all the same."""
-        self.con.execute(
-            f"COPY (SELECT *, now() AS _loaded_at FROM nothing_held) TO {literal(str(path))} (FORMAT parquet)"
-        )
-
-    def delete(self, ids: Sequence[str]) -> None:
-        """Marks records as deleted; what they last were stays."""
-        for start in range(0, len(ids), 50_000):
-            batch = list(ids[start : start + 50_000])
-            page = pa.record_batch(
-                [
-                    pa.array(batch, pa.string()),
-                    pa.nulls(len(batch), SPOOLED.field("modified_at").type),
-                    pa.array(["{}"] * len(batch), pa.string()),
-                    pa.array([True] * len(batch)),
-                    pa.array([True] * len(batch)),
-                ],
-                schema=SPOOLED,
-            )
-            self.take([page])
-
     def changes(self, folder: Path, loaded_at: datetime) -> tuple[Path | None, int]:
         """Writes the rows that the raw table does not hold like that into a Parquet file; gives it and their number."""
-        held = quoted("held", "raw", self.name) if self.exists else "(FROM nothing_held)"
         self.con.execute(
             f"""
             CREATE OR REPLACE TABLE {self._changed} AS
-            WITH newest AS (
-                SELECT r.*, r.rowid AS place FROM {self._read} AS r SEMI JOIN {self._newest} AS n ON n.place = r.rowid
-            ),
-            beside AS (
-                SELECT newest.id, newest.is_deleted, newest.is_bare, h.id IS NOT NULL AS is_held,
-                    h.is_deleted AS was_deleted, h.deleted_at, h._hash AS held_hash, newest.place,
-                    {_HASH.replace("payload", "newest.payload")} AS new_hash
-                FROM newest LEFT JOIN {held} AS h ON h.id = newest.id
-            )
-            SELECT id, place, is_held, is_held AND is_deleted AS keeps_record, is_deleted, new_hash,
-                CASE WHEN is_deleted THEN coalesce(deleted_at, $now) END AS deleted_at
-            FROM beside
+            SELECT n.id, n.place, n.hash, n.is_deleted, h.id IS NOT NULL AS is_held,
+                CASE WHEN n.is_deleted THEN coalesce(h.deleted_at, $now) END AS deleted_at
+            FROM {self._newest} AS n
+            LEFT JOIN {self._held} AS h ON h.id = n.id
             WHERE CASE
-                WHEN is_deleted THEN CASE WHEN is_held THEN NOT was_deleted ELSE NOT is_bare END
-                ELSE held_hash IS DISTINCT FROM new_hash OR was_deleted IS DISTINCT FROM FALSE
+                WHEN n.is_deleted THEN CASE WHEN h.id IS NULL THEN NOT n.is_bare ELSE NOT h.is_deleted END
+                ELSE h._hash IS DISTINCT FROM n.hash OR h.is_deleted IS DISTINCT FROM FALSE
             END
             """,
             {"now": loaded_at},
@@ -150,47 +138,72 @@ class Table:
         if count == 0:
             return None, 0
         path = folder / f"{self.name}.parquet"
-        self.con.execute(
-            f"""
-            COPY (
-                SELECT c.id,
-                    CASE WHEN keeps_record THEN h.modified_at ELSE r.modified_at END AS modified_at,
-                    CASE WHEN keeps_record THEN h.payload::VARCHAR ELSE r.payload END AS payload,
-                    c.is_deleted, c.deleted_at,
-                    CASE WHEN keeps_record THEN h._hash ELSE c.new_hash END AS _hash,
-                    $now::TIMESTAMPTZ AS _loaded_at
-                FROM {self._read} AS r
-                JOIN {self._changed} AS c ON c.place = r.rowid
-                LEFT JOIN {held} AS h ON h.id = c.id AND c.keeps_record
-            ) TO {literal(str(path))} (FORMAT parquet, COMPRESSION lz4)
-            """,
-            {"now": loaded_at},
-        )
+        with pq.ParquetWriter(path, LOADED, compression="lz4") as writer:
+            for batch in self._changed_rows(loaded_at):
+                writer.write_batch(batch)
         return path, count
 
     def holds_any_changed(self) -> bool:
         """Tells whether the raw table has rows of the records that changed."""
-        return bool(self._value(f"SELECT count(*) FROM {self._changed} WHERE is_held"))
+        return bool(self._number(f"SELECT count(*) FROM {self._changed} WHERE is_held"))
 
-    def shapes(self) -> tuple[list[tuple[str, int]], int]:
-        """Gives the shapes of changed records that are not deleted, with their numbers, and how many were looked at."""
-        rows = self.con.execute(
-            f"SELECT json_structure(payload)::VARCHAR, count(*) FROM (SELECT r.payload FROM {self._read} AS r "
-            f"SEMI JOIN (SELECT place FROM {self._changed} WHERE NOT is_deleted ORDER BY place DESC "
-            f"LIMIT {_SHAPES_FROM}) AS c ON c.place = r.rowid) GROUP BY 1"
+    def shapes(self, path: Path) -> list[tuple[str, int]]:
+        """Gives the shapes of records in a file of changes, with their numbers; deleted ones have none."""
+        return self.con.execute(
+            "SELECT json_structure(payload)::VARCHAR, count(*) FROM (SELECT payload FROM "
+            f"read_parquet({literal(str(path))}) WHERE NOT is_deleted LIMIT {_SHAPES_FROM}) GROUP BY 1"
         ).fetchall()
-        return [(shape, count) for shape, count in rows], sum(count for _, count in rows)
+
+    def _placed(self, first: int, pages: Pages) -> Iterator[pa.RecordBatch]:
+        """The pages with each record's place among all that were read."""
+        place = first
+        for batch in pages():
+            places = pa.array(range(place, place + batch.num_rows), pa.int64())
+            place += batch.num_rows
+            self._places = max(self._places, place)
+            yield pa.RecordBatch.from_arrays([*batch.columns, places], schema=_PLACED)
+
+    def _changed_rows(self, loaded_at: datetime) -> Iterator[pa.RecordBatch]:
+        """Rows as they will be: the record as read, or what a deleted record last was."""
+        for first, pages in self._series:
+            self.con.register("pages", pa.RecordBatchReader.from_batches(_PLACED, self._placed(first, pages)))
+            yield from self._arrow(
+                "SELECT p.id, p.modified_at, p.payload, c.is_deleted, c.deleted_at, c.hash AS _hash, $now AS _loaded_at"
+                f" FROM pages AS p JOIN {self._changed} AS c USING (place) WHERE NOT (c.is_deleted AND c.is_held)",
+                loaded_at,
+            )
+            self.con.unregister("pages")
+        yield from self._arrow(
+            "SELECT h.id, h.modified_at, h.payload::VARCHAR AS payload, TRUE AS is_deleted, c.deleted_at, h._hash, "
+            f"$now AS _loaded_at FROM {self._held} AS h JOIN {self._changed} AS c ON c.id = h.id "
+            "WHERE c.is_deleted AND c.is_held",
+            loaded_at,
+        )
+
+    def _arrow(self, sql: str, loaded_at: datetime) -> Iterator[pa.RecordBatch]:
+        for batch in self.con.execute(sql, {"now": loaded_at}).to_arrow_reader(_ROWS_A_BATCH):
+            columns = [c.cast(f.type) for c, f in zip(batch.columns, LOADED, strict=True)]
+            yield pa.RecordBatch.from_arrays(columns, schema=LOADED)
+
+    def _choose(self) -> None:
+        """Of each record read, the version that counts."""
+        self.con.execute(
+            f"CREATE OR REPLACE TABLE {self._newest} AS SELECT r.* FROM {self._read} AS r "
+            f"SEMI JOIN (SELECT max_by(place, {_ORDER}) AS place FROM {self._read} GROUP BY id) USING (place)"
+        )
+
+    def _register_ids(self, batches: Iterable[Sequence[str]]) -> None:
+        schema = pa.schema([("id", pa.string())])
+        arrays = (pa.record_batch([pa.array([str(i) for i in b], pa.string())], schema=schema) for b in batches)
+        self.con.register("ids", pa.RecordBatchReader.from_batches(schema, arrays))
 
     def _live(self, since: datetime | None) -> str:
         """The records that will be there: held ones that were not read again, and those read that are not deleted."""
         recent = "AND modified_at >= ?" if since else ""
-        held = (
-            f"SELECT id FROM held.raw.{quoted(self.name)} ANTI JOIN {self._newest} USING (id) "
-            f"WHERE NOT is_deleted {recent} UNION ALL "
-            if self.exists
-            else ""
+        return (
+            f"SELECT id FROM {self._held} ANTI JOIN {self._newest} USING (id) WHERE NOT is_deleted {recent} "
+            f"UNION ALL SELECT id FROM {self._newest} WHERE NOT is_deleted"
         )
-        return f"{held}SELECT id FROM {self._newest} WHERE NOT is_deleted"
 
     def _ids(self, sql: str, since: datetime | None) -> list[str]:
         return [i for (i,) in self.con.execute(sql, [since] * sql.count("?")).fetchall()]
@@ -201,6 +214,10 @@ class Table:
     def _value(self, sql: str, since: datetime | None = None) -> object:
         row = self.con.execute(sql, [since] * sql.count("?")).fetchone()
         return row[0] if row else None
+
+    @property
+    def _held(self) -> str:
+        return quoted("held", "raw", self.name) if self.exists else "nothing_held"
 
     @property
     def _read(self) -> str:
@@ -215,6 +232,11 @@ class Table:
         return f"changed_{self.slot}"
 
 
+def write_nothing(path: Path) -> None:
+    """Writes a file of changes without rows, which has the columns of a raw table all the same."""
+    pq.write_table(LOADED.empty_table(), path, compression="lz4")
+
+
 def open_scratch(folder: Path, raw_file: Path) -> duckdb.DuckDBPyConnection:
     """Gives a scratch database in a folder, with the raw file attached read-only as `held` if it is there."""
     import duckdb
@@ -222,7 +244,7 @@ def open_scratch(folder: Path, raw_file: Path) -> duckdb.DuckDBPyConnection:
     con = duckdb.connect(
         str(folder / "merge.duckdb"),
         config={
-            "memory_limit": "1GB",
+            "memory_limit": "512MB",
             "temp_directory": str(folder / "spill"),
             "autoinstall_known_extensions": "false",
             "autoload_known_extensions": "false",

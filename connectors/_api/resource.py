@@ -61,6 +61,7 @@ class Page:
         deleted: whether the vendor says that all of these are deleted. What a record last was stays with it.
         bare: whether these records say little more than their keys, so that only records already held learn from them.
         head: where these records differ from the resource's own.
+        notes: sentences about what the vendor says of these records, such as that some are withheld; findings.
     """
 
     records: Sequence[Any]
@@ -69,6 +70,7 @@ class Page:
     deleted: bool = False
     bare: bool = False
     head: Head | None = None
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -92,6 +92,15 @@ class Spool:
         for path in (*self.folder.glob(f"{name}.*.arrows"), self._done_file(name)):
             path.unlink(missing_ok=True)
 
+    def forget(self, prefix: str) -> None:
+        """Forgets all series whose names begin like this."""
+        for path in self.folder.glob(f"{prefix}*.arrows"):
+            path.unlink()
+
+    def count(self, prefix: str) -> int:
+        """Counts the series whose names begin like this."""
+        return len({path.name.rsplit(".", 2)[0] for path in self.folder.glob(f"{prefix}*.arrows")})
+
     def remove(self) -> None:
         """Forgets everything; the load is over."""
         shutil.rmtree(self.folder, ignore_errors=True)
