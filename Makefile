@@ -5,17 +5,22 @@ BIN := $(VENV)/bin
 DEMO ?= demo
 MARK := --disable-pip-version-check --quiet
 
-.PHONY: help run ui test lint bench docs lock clean
+.PHONY: help run night ui test lint bench docs lock clean
 
 help: ## What can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-run: $(VENV)/.run-ready ## Run the night on the demo company
+run: $(VENV)/.run-ready ## Run the night on the demo company, whose systems are served meanwhile
 	@$(BIN)/python -m sandbox write $(DEMO)
-	@$(BIN)/millpond --company $(DEMO) run || [ $$? -eq 3 ]
+	@$(BIN)/python -m sandbox serve $(DEMO) -- $(BIN)/millpond --company $(DEMO) run || [ $$? -eq 3 ]
+
+night: $(VENV)/.run-ready ## Let a day pass in the demo company, and run the night again
+	@$(BIN)/python -m sandbox write $(DEMO)
+	@$(BIN)/python -m sandbox night $(DEMO)
+	@$(BIN)/python -m sandbox serve $(DEMO) -- $(BIN)/millpond --company $(DEMO) run || [ $$? -eq 3 ]
 
 ui: $(VENV)/.run-ready ## Open the Dagster UI on the demo company
-	@$(BIN)/millpond --company $(DEMO) ui
+	@$(BIN)/python -m sandbox serve $(DEMO) -- $(BIN)/millpond --company $(DEMO) ui
 
 test: lint ## Check style, types, imports and behaviour
 	$(BIN)/pytest -q -n 2 --dist loadfile

@@ -1,4 +1,4 @@
-"""`python -m bench` measures everything; `python -m bench night|ingest|truth|anomalies` one thing; `--json` keeps it."""
+"""`python -m bench` measures everything; `python -m bench night|ingest|truth|anomalies` one; `--json` keeps it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """The floor: what the night's data work costs DuckDB alone, without Dagster, dlt, GX and cleaning rules.
 
 Exports → raw tables → mappings with plain casts → the same models → a copy. What it leaves out stands in
-docs/benchmarks.md. Needs a lake that a night has filled: the few files that DuckDB cannot read come from there.
+docs/benchmarks.md. Needs a lake that a night has filled: what came over HTTP, and the few files that DuckDB cannot
+read, come from there.
 Run by bench/night.py as `python -m bench.floor COMPANY TARGET`.
 """
 
@@ -19,6 +20,7 @@ from pathlib import Path
 import duckdb
 
 from connectors.files.names import column_names
+from pipelines.checkup import mapping_files
 from transforms.mapping import qualified
 from transforms.models import LINKED_FROM, build_model, load_models
 from warehouse import store
@@ -71,14 +73,14 @@ def _timed(stages: dict[str, dict[str, float]], name: str) -> Iterator[dict[str,
 
 
 def _load(con: duckdb.DuckDBPyConnection, company: Company, target: Path, source: str) -> int:
-    """A source's files into tables of a file of its own, columns named as the connector names them."""
+    """A source's rows into tables of a file of its own, columns named as the connector names them."""
     config = company.config.sources[source]
     catalog = quoted(f"raw_{source}")
     con.execute(f"ATTACH {literal(str(target / f'raw_{source}.duckdb'))} AS {catalog}")
     con.execute(f"CREATE SCHEMA {catalog}.raw")
     con.execute(f"ATTACH {literal(str(company.home.raw_file(source)))} AS lake (READ_ONLY)")
-    rows = 0
-    for table, options in config.options["tables"].items():
+    rows = 0 if config.connector == "files" else _copy_records(con, catalog)
+    for table, options in config.options.get("tables", {}).items():
         patterns = options["files"] if isinstance(options["files"], list) else [options["files"]]
         folder = company.root / config.options["path"]
         files = sorted(f for pattern in patterns for f in folder.glob(pattern))
@@ -94,6 +96,17 @@ def _load(con: duckdb.DuckDBPyConnection, company: Company, target: Path, source
         ).fetchone()
         rows += counted[0] if counted else 0
     con.execute("DETACH lake")
+    return rows
+
+
+def _copy_records(con: duckdb.DuckDBPyConnection, catalog: str) -> int:
+    """Records of an interface as the night loaded them; asking for them again would measure the server."""
+    rows = 0
+    for table in (t for t in store.raw_columns(con, "lake") if not t.startswith("_")):
+        counted = con.execute(
+            f"CREATE TABLE {catalog}.raw.{quoted(table)} AS FROM lake.raw.{quoted(table)} WHERE NOT is_deleted"
+        ).fetchone()
+        rows += counted[0] if counted else 0
     return rows
 
 
@@ -150,7 +163,7 @@ def _clean(con: duckdb.DuckDBPyConnection, company: Company, contract: Contract)
     columns = ", ".join(f"{quoted(name)} {kind}" for name, kind in types.items())
     con.execute(f"CREATE TABLE {contract.table} ({columns})")
     rows = 0
-    for mapping in (m for m in company.mappings() if m.entity == contract.name):
+    for mapping in (m for m in mapping_files(company) if m.entity == contract.name):
         query = qualified(mapping.sql, f"raw_{mapping.source}")
         given = [row[0] for row in con.execute(f"DESCRIBE {query}").fetchall() if row[0] in types]
         casts = [f"{_cast(name, types[name])} AS {quoted(name)}" for name in given if name != "source"]

@@ -1,6 +1,7 @@
 """How long a night over the demo company takes, where the time goes, and how far that is from the floor.
 
-Each night is a process of its own, as the scheduler starts it; the company is written before the clock starts. Run:
+Each night is a process of its own, as the scheduler starts it; the company is written before the clock starts, and its
+systems are served by the measuring process. Run:
 python -m bench night --scale 1 10. What the floor is stands in bench/floor.py.
 """
 
@@ -20,6 +21,8 @@ from typing import Any
 import duckdb
 
 from sandbox import generate
+from sandbox.serve import Sandbox, serving
+from warehouse.settings import child_environment
 
 ROOT = Path(__file__).resolve().parents[1]
 NIGHT = "from pipelines.cli import main; main()"
@@ -39,10 +42,11 @@ class Usage:
     output: str
 
 
-def measured(*arguments: str) -> Usage:
-    """Run Python with arguments from the project's root and take its measure."""
+def measured(*arguments: str, **variables: str) -> Usage:
+    """Run Python with arguments and environment variables from the project's root and take its measure."""
     began = time.perf_counter()
-    with subprocess.Popen([sys.executable, *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    command, environment = [sys.executable, *arguments], child_environment(variables)
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
         output = process.stdout.read() if process.stdout else ""
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -86,7 +90,8 @@ def one_night(company: Path, scale: float) -> Usage:
 
 
 def _night(company: Path) -> Usage:
-    used = measured("-c", NIGHT, "--company", str(company), "run")
+    with serving(Sandbox(company)) as running:
+        used = measured("-c", NIGHT, "--company", str(company), "run", SANDBOX_URL=running.url)
     if used.status not in (0, 3):
         raise RuntimeError(f"The night over {company} ended with status {used.status}: {used.output[-1500:]}")
     return used

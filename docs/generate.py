@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import typer
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
 from typer.main import get_command
 
 from connectors import registry
+from connectors._api.options import ApiOptions
 from transforms.metrics import load_metrics
 from warehouse.company import CompanyConfig, SourceConfig
 from warehouse.contracts import SYSTEM_COLUMNS, Column, Contract, tables
@@ -35,6 +38,7 @@ def pages() -> dict[str, str]:
         "metrics.md": "\n".join(_metrics()),
         "commands.md": "\n".join(_commands()),
         "settings.md": "\n".join(_settings()),
+        "connectors.md": "\n".join(_connectors()),
     }
 
 
@@ -122,10 +126,40 @@ def _settings() -> Iterator[str]:
                 continue
             default = "required" if field.is_required() else "" if field.default is None else f"`{field.default}`"
             yield f"| `{prefix}{name}` | {default} | {field.description or ''} |"
-    yield "\nFurther keys of a source are its connector's:\n"
+    yield "\nFurther keys of a source are its connector's, see [connectors](connectors.md).\n"
+
+
+def _connectors() -> Iterator[str]:
+    yield "# Connectors\n"
+    yield "What Millpond reads, from the connectors themselves; `make docs` writes this page. The README of each says"
+    yield "how to set it up, and [add a connector](add-a-connector.md) how to write one.\n"
+    yield "| connector | reads | interface | served until | entities |\n|---|---|---|---|---|"
     for connector in registry.all_connectors():
-        yield f"- `{connector.name}`: {connector.description} See `connectors/{connector.name}/README.md`."
-    yield ""
+        version, until = "", ""
+        if connector.api:
+            version = f"[{connector.api.name}]({connector.api.page})"
+            until = str(connector.api.sunset or "no end announced")
+        entities = sorted(p.stem for p in connector.mappings.glob("*.sql")) if connector.mappings else ["as mapped"]
+        name = f"[{connector.name}](../connectors/{connector.name}/README.md)"
+        yield f"| {name} | {connector.description} | {version} | {until} | {', '.join(entities)} |"
+    yield "\n## Options that every interface has\n"
+    yield from _options(ApiOptions.model_fields)
+    yield "\n## Options of each connector\n"
+    for connector in registry.all_connectors():
+        own = {n: f for n, f in connector.options.model_fields.items() if n not in ApiOptions.model_fields}
+        yield f"### {connector.name}\n"
+        yield from _options(own)
+        yield ""
+
+
+def _options(fields: Mapping[str, FieldInfo]) -> Iterator[str]:
+    yield "| option | default | meaning |\n|---|---|---|"
+    for name, field in fields.items():
+        default = (
+            "required" if field.is_required() else "" if field.default in (None, PydanticUndefined) else field.default
+        )
+        shown = default if default in ("", "required") else f"`{default}`"
+        yield f"| `{name}` | {shown} | {field.description or ''} |"
 
 
 if __name__ == "__main__":

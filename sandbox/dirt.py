@@ -28,9 +28,6 @@ _MONTHS = (
     *("Januar", "Februar", "März", "April", "Mai", "Juni"),
     *("Juli", "August", "September", "Oktober", "November", "Dezember"),
 )
-_ENGLISH_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_TRUE = ("ja", "Yes", "TRUE", "1", "wahr", "Y", "J")
-_FALSE = ("nein", "No", "FALSE", "0", "falsch", "N")
 
 
 def _mojibake(value: str, r: int) -> str | None:
@@ -88,11 +85,6 @@ def _german_time(moment: datetime, r: int) -> str:
     return f"{here:%d.%m.%Y %H:%M:%S}"
 
 
-def _english_time(moment: datetime, r: int) -> str:
-    here = moment.astimezone(_zone())
-    return f"{here.day} {_ENGLISH_MONTHS[here.month - 1]} {here.year} {here:%H:%M:%S}"
-
-
 def _german_date(day: date, r: int) -> str:
     return (f"{day:%d.%m.%Y}", f"{day.day}. {_MONTHS[day.month - 1]} {day.year}")[r % 2]
 
@@ -124,16 +116,11 @@ KINDS: dict[str, Spoil] = {
     "phone_style": _national,
     "phone_national": _german_national,
     "country_habit": lambda v, r: words.COUNTRY_HABITS[v][r % len(words.COUNTRY_HABITS[v])],
-    "currency_symbol": lambda v, r: {"EUR": ("€", "eur"), "CHF": ("Fr.", "chf"), "GBP": ("£", "gbp")}[v][r % 2],
     "money_german": lambda v, r: _grouped(v, ".", ","),
-    "money_english": lambda v, r: _grouped(v, ",", "."),
-    "money_swiss": lambda v, r: _grouped(v, "'", "."),
     "money_symbol": _with_symbol,
     "time_zone": _iso_zone,
     "time_german": _german_time,
-    "time_english": _english_time,
     "date_german": _german_date,
-    "boolean_word": lambda v, r: (_TRUE if v else _FALSE)[r % 6],
     "no_scheme": lambda v, r: v.removeprefix("https://"),
     "sku_lower": lambda v, r: v.lower(),
     "sku_dash": _odd_dash,

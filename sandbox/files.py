@@ -1,15 +1,11 @@
 """Writes tables the way the export buttons of real systems do, byte for byte the same every time.
 
-Knows encodings, delimiters and containers. What the tables hold belongs in `exports/`.
+Knows encodings, delimiters and workbooks. What the tables hold belongs in `exports/`.
 """
 
 from __future__ import annotations
 
-import gzip
-import io
 import shutil
-import zipfile
-from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 
@@ -17,67 +13,18 @@ import polars as pl
 
 #: Says in a company folder what the sandbox wrote there.
 MARKER = ".sandbox.json"
-_LONG_AGO = (1980, 1, 1, 0, 0, 0)
 
 
-def csv_bytes(
-    frame: pl.DataFrame,
-    *,
-    delimiter: str = ",",
-    encoding: str = "utf-8",
-    bom: bool = False,
-    preamble: Sequence[str] = (),
-) -> bytes:
-    """The frame as delimited text in the given encoding; `preamble` lines stand above the header."""
-    body = frame.write_csv(separator=delimiter, quote_style="necessary")
-    text = "".join(f"{line}\n" for line in preamble) + body
-    if encoding == "utf-16":
-        return b"\xff\xfe" + text.encode("utf-16-le")
-    return (b"\xef\xbb\xbf" if bom else b"") + text.encode(encoding, errors="replace")
-
-
-def write_csv(path: Path, frame: pl.DataFrame, **style: str | bool | Sequence[str]) -> None:
+def write_csv(
+    path: Path, frame: pl.DataFrame, *, delimiter: str = ",", encoding: str = "utf-8", bom: bool = False
+) -> None:
     """Write a delimited file; plain UTF-8 goes straight from Polars to disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    if style.get("encoding", "utf-8") == "utf-8" and not style.get("preamble"):
-        frame.write_csv(
-            path,
-            separator=str(style.get("delimiter", ",")),
-            include_bom=bool(style.get("bom", False)),
-            quote_style="necessary",
-        )
+    if encoding == "utf-8":
+        frame.write_csv(path, separator=delimiter, include_bom=bom, quote_style="necessary")
         return
-    path.write_bytes(csv_bytes(frame, **style))  # type: ignore[arg-type]
-
-
-def write_ndjson(path: Path, frame: pl.DataFrame) -> None:
-    """Write one JSON object a line; a name that ends in .gz is compressed, without the time in its header."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix != ".gz":
-        frame.write_ndjson(path)
-        return
-    buffer = io.BytesIO()
-    frame.write_ndjson(buffer)
-    with path.open("wb") as raw, gzip.GzipFile("", "wb", compresslevel=1, fileobj=raw, mtime=0) as packed:
-        packed.write(buffer.getbuffer())
-
-
-def write_json(path: Path, frame: pl.DataFrame) -> None:
-    """Write one JSON array of objects."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lines = frame.write_ndjson().splitlines()
-    path.write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
-
-
-def write_zip(path: Path, members: Mapping[str, bytes]) -> None:
-    """Write a zip whose members all bear the same old date."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        for name, content in members.items():
-            info = zipfile.ZipInfo(name, _LONG_AGO)
-            info.compress_type = zipfile.ZIP_DEFLATED
-            info.external_attr = 0o644 << 16
-            archive.writestr(info, content)
+    text = frame.write_csv(separator=delimiter, quote_style="necessary")
+    path.write_bytes(text.encode(encoding, errors="replace"))
 
 
 def write_xlsx(path: Path, sheet: str, frame: pl.DataFrame) -> None:

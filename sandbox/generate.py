@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
 
 from sandbox import files
-from sandbox.exports import ads, crm, erp, helpdesk, mailing, office, payments, shop, web
+from sandbox.exports import erp, office, reviews
 from sandbox.exports.kit import Out
 from sandbox.serve import store_path
 from sandbox.store import Store
@@ -25,18 +27,8 @@ from sandbox.vendors import all_vendors
 
 COMPANY = Path(__file__).parent / "company"
 
-EXPORTS: dict[str, Callable[[Out], None]] = {
-    "shop": shop.write,
-    "payments": payments.write,
-    "crm": crm.write,
-    "google_ads": ads.write,
-    "meta_ads": ads.write,
-    "mailing": mailing.write,
-    "helpdesk": helpdesk.write,
-    "erp": erp.write,
-    "office": office.write,
-    "web": web.write,
-}
+#: Sources that deliver files; the other systems are served, see `vendors/`.
+EXPORTS: dict[str, Callable[[Out], None]] = {"reviews": reviews.write, "erp": erp.write, "office": office.write}
 
 
 @dataclass(frozen=True)
@@ -53,7 +45,7 @@ def _version() -> str:
     """A hash of the generator's own source, so that changing it makes folders anew."""
     digest = hashlib.sha256()
     for path in sorted(COMPANY.parent.rglob("*")):
-        if path.suffix in (".py", ".sql", ".toml"):
+        if path.suffix in (".py", ".sql", ".toml", ".env", ".graphql"):
             digest.update(path.relative_to(COMPANY.parent).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -91,8 +83,29 @@ def write(folder: Path, *, seed: int = 7, scale: float = 1.0) -> bool:
     fill_vendors(folder, seed=seed, scale=scale, trade=trade, truth=truth)
     truth.write(folder / "truth")
     shutil.copytree(COMPANY, folder, dirs_exist_ok=True, copy_function=shutil.copyfile)
+    (folder / "demo.env").replace(folder / ".env")
     marker.write_text(json.dumps(wanted) + "\n", encoding="utf-8")
     return True
+
+
+def require(folder: Path) -> None:
+    """Makes sure that the folder holds a demo company.
+
+    Raises:
+        FileNotFoundError: it does not.
+    """
+    if not (folder / files.MARKER).exists():
+        raise FileNotFoundError(f"{folder} holds no demo company; write one with `python -m sandbox write {folder}`.")
+
+
+def next_day(folder: Path) -> None:
+    """Moves the day that the company's data ends on by one."""
+    path = folder / "millpond.toml"
+    text = path.read_text(encoding="utf-8")
+    before = re.search(r'^as_of = "([0-9-]+)"$', text, re.MULTILINE)
+    if before:
+        after = date.fromisoformat(before[1]) + timedelta(days=1)
+        path.write_text(text.replace(before[0], f'as_of = "{after}"'), encoding="utf-8")
 
 
 def write_exports(folder: Path, *, seed: int, scale: float, trade: Trade, truth: Truth) -> None:
@@ -104,7 +117,6 @@ def write_exports(folder: Path, *, seed: int, scale: float, trade: Trade, truth:
 def fill_vendors(folder: Path, *, seed: int, scale: float, trade: Trade, truth: Truth) -> None:
     """Make what each vendor's server holds; the truth counts those that the demo's night loads."""
     for name, vendor in all_vendors().items():
-        counts = vendor.source and vendor.source not in EXPORTS
         store = Store(store_path(folder, name))
         vendor.fill(
             Out(
@@ -113,7 +125,7 @@ def fill_vendors(folder: Path, *, seed: int, scale: float, trade: Trade, truth: 
                 seed=seed,
                 scale=scale,
                 trade=trade,
-                truth=truth if counts else Truth(),
+                truth=truth if vendor.source else Truth(),
             ),
             store,
         )

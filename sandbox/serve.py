@@ -32,6 +32,8 @@ from sandbox.vendors import all_vendors
 #: The moment at which the exports of the demo company end: midnight in Berlin after its last day.
 FIRST_MOMENT = int(datetime(END.year, END.month, END.day, 23, tzinfo=UTC).timestamp() * 1000)
 DAY = 86_400_000
+#: Where the demo company is served unless something else is there.
+PORT = 8642
 #: The demo is no test of patience: vendors' limits are eased by this factor unless a test says otherwise.
 EASE = 20.0
 _HOURS_OFF = 7
@@ -117,6 +119,8 @@ class Sandbox:
 
     def night(self) -> dict[str, dict[str, Changed]]:
         """Lets a day pass at every vendor; gives what changed."""
+        # No server gives a page of yesterday's again.
+        self._last_page.clear()
         return next_night(self.folder, self.vendors)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -149,15 +153,15 @@ class Sandbox:
             await asyncio.sleep(self.slow_seconds)
         response = await _routed(self._routers[vendor.name], request)
         if is_page and response.status_code == 200:
-            response = self._spoilt(vendor, request.url.path, response)
+            response = self._spoilt(vendor, vendor.listing(request), response)
         response.headers.update(headers)
         return response
 
-    def _spoilt(self, vendor: Vendor, path: str, response: Response) -> Response:
+    def _spoilt(self, vendor: Vendor, listing: str, response: Response) -> Response:
         """The answer after the faults that concern its content."""
         faults, body = self.faults[vendor.name], bytes(response.body)
-        before = self._last_page.get(path, body)
-        self._last_page[path] = body
+        before = self._last_page.get(listing, body)
+        self._last_page[listing] = body
         if faults.strikes("duplicated_page"):
             body = before
         elif faults.strikes("truncated_json"):
@@ -210,6 +214,8 @@ def next_night(folder: Path, vendors: Mapping[str, Vendor] | None = None) -> dic
     """Lets a day pass at every vendor of a company; a server that is running tells the new state from then on."""
     changes = {}
     for name, vendor in (all_vendors() if vendors is None else vendors).items():
+        if not store_path(folder, name).exists():
+            continue
         store = Store(store_path(folder, name))
         number = int(store.note("night", 0)) + 1
         at = FIRST_MOMENT + number * DAY - DAY // 2
@@ -238,8 +244,16 @@ class Running:
 
 
 @contextlib.contextmanager
-def serving(sandbox: Sandbox, *, port: int = 0) -> Iterator[Running]:
-    """Serves from a thread while the block runs; port 0 takes any that is free."""
+def serving(sandbox: Sandbox, *, port: int = 0, any_port: bool = False) -> Iterator[Running]:
+    """Serves from a thread while the block runs.
+
+    Args:
+        port: 0 takes any that is free.
+        any_port: take another one where this one is in use.
+
+    Raises:
+        OSError: the port is in use.
+    """
     import socket
 
     import uvicorn
@@ -250,7 +264,12 @@ def serving(sandbox: Sandbox, *, port: int = 0) -> Iterator[Running]:
     server = uvicorn.Server(config)
     with socket.socket() as bound:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind(("127.0.0.1", port))
+        try:
+            bound.bind(("127.0.0.1", port))
+        except OSError:
+            if not any_port:
+                raise
+            bound.bind(("127.0.0.1", 0))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
         thread.start()
         while not server.started:

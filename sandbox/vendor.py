@@ -80,6 +80,7 @@ class Vendor:
         limit_headers: what the vendor says about it with every answer.
         is_page: whether faults that concern pages of records may strike this request.
         records_of: the list of records within a decoded answer, the list itself and no copy; None where it has none.
+        listing: which listing a page belongs to; the page before of it is what a fault gives a second time.
         statuses: the HTTP status that the vendor gives instead of one of those of `error`, where it does.
     """
 
@@ -94,4 +95,5 @@ class Vendor:
     limit_headers: Callable[[Limit, int, float], Mapping[str, str]] = no_headers
     is_page: Callable[[Request], bool] = lambda request: request.method == "GET"
     records_of: Callable[[Any], list[Any] | None] = lambda body: None
+    listing: Callable[[Request], str] = lambda request: request.url.path
     statuses: Mapping[int, int] = field(default_factory=dict)

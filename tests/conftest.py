@@ -26,6 +26,20 @@ def real_data() -> Path:
     return REAL_DATA
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Lists what tests measured and said with record_property: fault outcomes, and what was validated."""
+    for name, title in (("outcome", "faults by connector"), ("validated", "held against the vendors' descriptions")):
+        said = [
+            str(value)
+            for report in terminalreporter.getreports("passed")
+            for key, value in getattr(report, "user_properties", [])
+            if key == name and report.when == "call"
+        ]
+        if said:
+            terminalreporter.section(title)
+            terminalreporter.write("".join(f"{line}\n" for line in sorted(said)))
+
+
 @pytest.fixture(autouse=True)
 def _clean_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("MILLPOND_COMPANY", "MILLPOND_HOME", "MILLPOND_REAL_DATA"):

@@ -212,6 +212,7 @@ class Client:
     ) -> Answer | Again:
         import httpx
 
+        url = self._url(path)
         content, kind = _body(json)
         try:
             with contextlib.ExitStack() as turns:
@@ -220,7 +221,7 @@ class Client:
                 self.requests += 1
                 response = self._connection().request(
                     method,
-                    self._url(path),
+                    url,
                     params=params,
                     content=content,
                     data=form,

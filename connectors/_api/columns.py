@@ -6,6 +6,7 @@ its reason.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -136,8 +137,21 @@ def _from_number(unit: int) -> Callable[[list[Any]], pa.Array]:
     return convert
 
 
+def _milliseconds(text: str) -> str:
+    found = re.fullmatch(r"/Date\((-?\d+)(?:[+-]\d{4})?\)/", text)
+    if found is None:
+        raise ValueError(f"{text!r} is no time")
+    return found[1]
+
+
+def _from_microsoft(values: list[Any]) -> pa.Array:
+    """The offset says where the writer was; the milliseconds are those of UTC."""
+    return _from_number(1000)([None if value is None else _milliseconds(str(value)) for value in values])
+
+
 _CLOCKS: dict[str, Callable[[list[Any]], pa.Array]] = {
     "iso": _from_iso,
     "seconds": _from_number(1_000_000),
     "milliseconds": _from_number(1000),
+    "microsoft": _from_microsoft,
 }

@@ -137,7 +137,7 @@ def client_of(
         title=title,
         base_url=address,
         auth=auth,
-        pace=pace_of(budget, rate),
+        pace=pace_of(budget, rate.times(options.rate_factor)),
         manners=manners or Manners(),
         patience=Patience(
             timeout_seconds=options.timeout_seconds,
@@ -146,7 +146,10 @@ def client_of(
             seconds=options.patience_seconds,
         ),
         headers=headers or {},
-        narrow={part: pace_of(f"{budget} {part}", limit) for part, limit in (narrow or {}).items()},
+        narrow={
+            part: pace_of(f"{budget} {part}", limit.times(options.rate_factor))
+            for part, limit in (narrow or {}).items()
+        },
     )
 
 

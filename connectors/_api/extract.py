@@ -40,6 +40,10 @@ _FETCHED_AT_ONCE = 1_000
 _WEEK = timedelta(days=7)
 
 
+class _StoppedError(ApiError):
+    """A table's read that was ended because another one failed."""
+
+
 @dataclass
 class _Load:
     """One load as it takes shape."""
@@ -151,6 +155,8 @@ def _read_all(load: _Load, resources: Sequence[Resource]) -> None:
             load.stop.set()
             raise
     troubles = [error for future in futures if (error := future.exception()) is not None]
+    # What stopped the others says what to mend.
+    troubles.sort(key=lambda error: isinstance(error, _StoppedError))
     if troubles:
         raise troubles[0]
 
@@ -192,7 +198,7 @@ def _spool_pages(
     """Puts pages on disk as they come; gives the state that the last of them leaves."""
     cutters: dict[Head, Cutter] = {}
     series = load.spool.series(series_name)
-    state, rows = mark.state or {}, mark.rows
+    state, rows, here = mark.state or {}, mark.rows, datetime.now(UTC)
     noted: set[str] = set()
     try:
         for page in pages:
@@ -201,12 +207,16 @@ def _spool_pages(
                 load.find("note", "warning", f"{resource.name}: {note}", resource.name)
             head = page.head or resource.head
             columns = cutters.setdefault(head, Cutter(head)).columns(page)
-            series.add(columns, position=page.position, state=page.state)
+            # How far the vendor's clock is off is known once it has answered.
+            began = mark.began or (here + load.api.skew).isoformat()
+            series.add(columns, began=began, position=page.position, state=page.state)
             state = page.state if page.state is not None else state
             rows += len(page.records)
             load.workspace.progress(f"{load.source.name}: {resource.name}", rows, None)
             if load.stop.is_set():
-                raise ApiError(f"Source '{load.source.name}': {resource.name} stopped, since another table failed.")
+                raise _StoppedError(
+                    f"Source '{load.source.name}': {resource.name} stopped, since another table failed."
+                )
     finally:
         series.close()
     return state
@@ -240,6 +250,8 @@ def _compare(load: _Load, resource: Resource, table: Table) -> _Part | None:
     """Works out what a table's rows become, and what there is to note about it."""
     table.take(partial(load.spool.batches, resource.name))
     load.spool.forget(f"{resource.name}~")
+    # What a sweep fetches later was not read in the order of changes, so it says nothing about what is still to come.
+    newest = table.newest_change()
     swept = _find_deleted(load, resource, table)
     counted = _count(load, resource)
     if counted is not None and counted != table.live() and resource.ids is not None and not swept:
@@ -249,7 +261,7 @@ def _compare(load: _Load, resource: Resource, table: Table) -> _Part | None:
             SourceCount(table=resource.name, source_rows=counted, held_rows=table.live(), how=resource.count_how)
         )
     path, rows = table.changes(load.workspace.scratch, load.workspace.loaded_at)
-    _note_state(load, resource, table, swept)
+    _note_state(load, resource, newest, swept)
     _note_rejected(load, resource)
     if path is None:
         return _empty_part(load, resource, table)
@@ -293,7 +305,8 @@ def _sweep(load: _Load, resource: Resource, table: Table) -> None:
         return
     reading = load.reading(resource)
     listed = table.listed(resource.ids(reading))
-    if resource.fetch is not None:
+    # With a day to start from, what is older is not missing.
+    if resource.fetch is not None and load.options.start_date is None:
         _fetch(load, resource, table, table.missing(listed))
     _mark_gone(load, resource, table, listed, None)
 
@@ -336,24 +349,23 @@ def _fetch(load: _Load, resource: Resource, table: Table, ids: Sequence[str]) ->
 
 
 def _count(load: _Load, resource: Resource) -> int | None:
-    if resource.count is None:
+    if resource.count is None or (load.options.start_date is not None and resource.mode != "snapshot"):
         return None
     return resource.count(load.reading(resource))
 
 
-def _note_state(load: _Load, resource: Resource, table: Table, swept: bool) -> None:
+def _note_state(load: _Load, resource: Resource, newest: datetime | None, swept: bool) -> None:
     """Notes where the next read begins, if that is elsewhere than before."""
     before = dict(load.held.states.get(resource.name, {}))
     after: dict[str, Any] = dict(before)
-    newest = table.newest_change()
-    if newest is not None:
-        # A record from the future must not hide the ones from today.
-        last = min(newest, load.api.now()).isoformat()
-        after["high_water"] = max(last, before.get("high_water", ""), key=_moment)
     mark = load.spool.mark(resource.name)
+    if newest is not None:
+        # What changed while the read went on may have changed behind its back, and a record may be from the future.
+        last = min(newest, datetime.fromisoformat(mark.began) if mark.began else load.api.now()).isoformat()
+        after["high_water"] = max(last, before.get("high_water", ""), key=_moment)
     if mark.state:
         after["own"] = dict(mark.state)
-    read_everything = load.reading(resource).since is None
+    read_everything = load.reading(resource).since is None and "swept_at" not in before
     if (swept or read_everything) and resource.ids is not None and (load.options.sweep or resource.sweep) == "weekly":
         after["swept_at"] = load.workspace.loaded_at.isoformat()
     if after != before or resource.name not in load.held.states:

@@ -28,6 +28,9 @@ class ApiOptions(BaseModel):
         default=False, description="Believe the source even where most of a table's records are gone."
     )
     parallel: int = Field(default=3, ge=1, le=16, description="Tables read side by side, all on one rate budget.")
+    rate_factor: float = Field(
+        default=1.0, gt=0, description="Factor on the vendor's documented limits, for plans that allow more or less."
+    )
     timeout_seconds: float = Field(default=60.0, gt=0, description="How long to wait for an answer.")
     attempts: int = Field(default=8, ge=1, description="How often to try a request that fails for now.")
     first_pause_seconds: float = Field(default=0.5, ge=0, description="First pause between tries; it doubles.")
@@ -59,7 +62,7 @@ def sentences(source: Source, error: ValidationError, title: str) -> list[str]:
 
 #: Options that say how to read and not what.
 _HOW = {
-    *("parallel", "timeout_seconds", "attempts", "first_pause_seconds", "patience_seconds"),
+    *("parallel", "rate_factor", "timeout_seconds", "attempts", "first_pause_seconds", "patience_seconds"),
     *("sweep", "accept_deletes"),
 }
 

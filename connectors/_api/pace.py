@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 _SLOWEST = 0.02
 _RECOVERY = 0.05
@@ -23,6 +23,10 @@ class Rate:
     requests: float
     seconds: float = 1.0
     concurrency: int = 4
+
+    def times(self, factor: float) -> Rate:
+        """Gives the limit of a plan that allows so many times as much."""
+        return replace(self, requests=self.requests * factor)
 
 
 @dataclass(frozen=True, kw_only=True)

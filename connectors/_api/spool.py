@@ -22,8 +22,12 @@ _OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")
 
 @dataclass(frozen=True, kw_only=True)
 class Mark:
-    """How far a resource's read has come: what its last page said, and whether it is complete."""
+    """How far a resource's read has come: what its last page said, and whether it is complete.
 
+    `began` is the vendor's clock when the read began, the first time if it was cut off since.
+    """
+
+    began: str | None = None
     position: Any = None
     state: Mapping[str, Any] | None = None
     done: bool = False
@@ -61,14 +65,15 @@ class Spool:
     def mark(self, name: str) -> Mark:
         """Tells how far a series has come."""
         done = self._done_file(name)
-        position, state, rows = None, None, 0
+        began, position, state, rows = None, None, None, 0
         for batch, said in self._pages(name):
+            began = began or said.get("began")
             rows += batch.num_rows
             position = said.get("position")
             state = said["state"] if said.get("state") is not None else state
         if done.exists():
             state = json.loads(done.read_text(encoding="utf-8")).get("state", state)
-        return Mark(position=position, state=state, done=done.exists(), rows=rows)
+        return Mark(began=began, position=position, state=state, done=done.exists(), rows=rows)
 
     def series(self, name: str) -> Series:
         """Opens a series for more pages; call `close` when done."""
@@ -121,12 +126,17 @@ class Series:
         self._file: Any = None
         self._writer: pa.ipc.RecordBatchStreamWriter | None = None
 
-    def add(self, columns: Columns, *, position: Any, state: Mapping[str, Any] | None) -> None:
+    def add(self, columns: Columns, *, began: str, position: Any, state: Mapping[str, Any] | None) -> None:
         """Writes a page; it is safe from a kill when this returns."""
         if self._writer is None:
             self._file = self._path.open("wb")
             self._writer = pa.ipc.new_stream(self._file, columns.batch.schema, options=_OPTIONS)
-        said = {"position": position, "state": state, "rejected": [vars(one) for one in columns.rejected]}
+        said = {
+            "began": began,
+            "position": position,
+            "state": state,
+            "rejected": [vars(one) for one in columns.rejected],
+        }
         self._writer.write_batch(columns.batch, custom_metadata={b"said": json.dumps(said).encode()})
         self._file.flush()
 

@@ -1,4 +1,4 @@
-"""The files connector: a drop folder of exports (CSV, XLSX, JSON, Parquet, packed or not), read incrementally by file.
+"""The files connector: a drop folder of exports (CSV, XLSX, JSON, Parquet, packed or not), here, in S3 or behind SFTP.
 
 Importing it is cheap; dlt and Arrow load with the first file that has to be read. Mappings come from the company's
 folder, since only the company knows what is in its files.
@@ -23,12 +23,26 @@ def build(source: Source, workspace: Workspace) -> Extraction:
 
 
 def discover(source: Source) -> dict[str, dict[str, str]]:
-    """Gives the tables and columns that a load would bring, from the heads of the files it can read."""
+    """Gives the tables and columns that a load would bring, from the heads of the files it can read.
+
+    Of a remote folder only the newest file of each kind is looked at.
+    """
+    options = parse(source)
+    if not options.scheme:
+        return _columns(source, options, None)
+    from connectors.files import remote
+
+    with tempfile.TemporaryDirectory() as folder:
+        remote.mirror(source, options, Path(folder), lambda what, done, total: None, chosen=remote.newest)
+        return _columns(source, options, Path(folder))
+
+
+def _columns(source: Source, chosen: FilesOptions, mirror: Path | None) -> dict[str, dict[str, str]]:
     from connectors.files import readers
     from connectors.files.finder import find
     from connectors.files.staging import UnreadableError
 
-    found = find(source, parse(source))
+    found = find(source, chosen, mirror)
     tables: dict[str, dict[str, str]] = {}
     with tempfile.TemporaryDirectory() as scratch:
         for table, files in found.tables.items():
@@ -57,6 +71,8 @@ def problems(source: Source) -> list[str]:
     key = f"sources.{source.name}"
     if options.path is None and not options.tables:
         return [f"millpond.toml: {key} needs path, the drop folder, or tables with their files."]
+    if options.scheme:
+        return []
     folder = drop_folder(source, options)
     if folder is not None and not folder.is_dir():
         what = "is not a folder" if folder.exists() else "does not exist"
@@ -78,12 +94,25 @@ def problems(source: Source) -> list[str]:
     return out
 
 
+def connect(source: Source) -> list[str]:
+    """Gives one sentence if a remote folder cannot be read; a local one has nothing to ask."""
+    found = problems(source)
+    options = parse(source) if not found else None
+    if options is None or not options.scheme:
+        return found
+    from connectors.files import remote
+
+    return remote.troubles(source, options)
+
+
 CONNECTOR = Connector(
     name="files",
     title="Files",
-    description="A drop folder of CSV, TSV, XLSX, JSON, NDJSON or Parquet exports, also gzipped or zipped.",
+    description="A drop folder of CSV, TSV, XLSX, JSON, NDJSON or Parquet exports, also gzipped or zipped; here, in S3 "
+    "or behind SFTP.",
     options=FilesOptions,
     build=build,
     discover=discover,
     problems=problems,
+    connect=connect,
 )

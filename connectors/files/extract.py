@@ -21,7 +21,7 @@ from connectors.files import ledger, readers, unpack
 from connectors.files.finder import Found, FoundFile, find, in_order
 from connectors.files.ledger import Entry, Notes, State
 from connectors.files.names import Change, drift
-from connectors.files.options import TableOptions, parse
+from connectors.files.options import FilesOptions, TableOptions, parse
 
 if TYPE_CHECKING:
     from connectors.files.staging import Staging
@@ -70,10 +70,10 @@ class _Night:
 def build(source: Source, workspace: Workspace) -> Extraction:
     """Prepares a load of everything that is new or changed since the last one."""
     options = parse(source)
-    found = find(source, options)
     with workspace.reading() as connection:
         state = ledger.read_state(connection)
     night = _Night(source, workspace, state)
+    found = find(source, options, _brought_home(night, options) if options.scheme else None)
     if found.folder_missing:
         night.find(
             "missing_source", "error",
@@ -101,6 +101,20 @@ def build(source: Source, workspace: Workspace) -> Extraction:
         files_read=night.read,
         rows={table: sum(one.rows for _, one in staged) for table, staged in night.staged.items()},
     )
+
+
+def _brought_home(night: _Night, options: FilesOptions) -> Path:
+    """Gives the local mirror of a remote drop folder, brought up to date."""
+    from connectors.files import remote
+
+    folder = night.workspace.raw_file.parent / ".mirror" / night.source.name
+    mirrored = remote.mirror(night.source, options, folder, night.workspace.progress)
+    for name, reason in mirrored.left_out.items():
+        night.find("unmatched_file", "warning", f"{name} is not loaded: {reason}.", file=name)
+    for name in mirrored.busy:
+        detail = f"{name} was still being written; the next load reads it."
+        night.find("busy_file", "warning", detail, file=name)
+    return folder
 
 
 def _settle(connection: Any, *, source: str, notes: Notes, now: Any) -> None:

@@ -82,20 +82,23 @@ class Found:
     overlaps: dict[str, list[str]] = field(default_factory=dict)
 
 
-def find(source: Source, options: FilesOptions) -> Found:
-    """Finds every file of the source and its table; the first table declared wins a file that two match."""
-    folder = drop_folder(source, options)
+def find(source: Source, options: FilesOptions, mirror: Path | None = None) -> Found:
+    """Finds every file of the source and its table; the first table declared wins a file that two match.
+
+    `mirror` is where the files of a remote drop folder are.
+    """
+    folder = mirror or drop_folder(source, options)
     base = folder or source.root.resolve()
     if folder is not None and not folder.is_dir():
         return Found(tables={name: [] for name in options.tables}, options=dict(options.tables), unmatched=[],
                      folder_missing=folder)  # fmt: skip
-    left_out = [_pattern(base, glob) for glob in options.ignore]
+    left_out = [glob_pattern(base, glob) for glob in options.ignore]
     files = sorted(
         (file for file in _files(base, folder, options) if not _matches(file, left_out)), key=lambda found: found.name
     )
     if not options.tables:
         return _by_name(files, options)
-    patterns = {name: [_pattern(base, glob) for glob in table.files] for name, table in options.tables.items()}
+    patterns = {name: [glob_pattern(base, glob) for glob in table.files] for name, table in options.tables.items()}
     tables: dict[str, list[FoundFile]] = {name: [] for name in options.tables}
     unmatched, overlaps = [], {}
     for file in files:
@@ -159,11 +162,11 @@ def _walk(start: Path) -> Iterator[Path]:
     for here, folders, names in os.walk(start):
         folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
         for name in names:
-            if _is_data(name):
+            if is_data(name):
                 yield Path(here) / name
 
 
-def _is_data(name: str) -> bool:
+def is_data(name: str) -> bool:
     """Leaves out hidden files, Excel's lock files, unfinished downloads and the desktop's droppings."""
     lower = name.lower()
     return not (lower.startswith((".", "~$")) or lower.endswith(_UNFINISHED) or lower in ("thumbs.db", "desktop.ini"))
@@ -186,7 +189,7 @@ def _expand(path: Path, base: Path) -> Iterator[FoundFile]:
         yield replace(outer, trouble=f"it is not a zip that can be opened ({error})")
         return
     for member in members:
-        if _is_data(PurePosixPath(member).name) and not member.startswith("__MACOSX/"):
+        if is_data(PurePosixPath(member).name) and not member.startswith("__MACOSX/"):
             yield replace(outer, name=f"{name}!{member}", member=member)
 
 
@@ -210,7 +213,7 @@ def _fixed_part(base: Path, glob: str) -> Path:
     return Path(*fixed)
 
 
-def _pattern(base: Path, glob: str) -> re.Pattern[str]:
+def glob_pattern(base: Path, glob: str) -> re.Pattern[str]:
     """Compiles a glob to a pattern over absolute paths: `*` and `?` stay within a folder, `**` does not."""
     whole = Path(os.path.normpath(base / glob)).as_posix()
     prefix = base.as_posix()

@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import model_validator as check_model
 
 from connectors.base import Source
 
@@ -55,12 +56,30 @@ class TableOptions(BaseModel):
         return value
 
 
+class RemoteOptions(BaseModel):
+    """`[sources.<name>.remote]`: how to get at a drop folder on another machine."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    access_key: SecretStr | None = None
+    secret_key: SecretStr | None = None
+    session_token: SecretStr | None = None
+    region: str | None = None
+    endpoint: Annotated[str, Field(pattern=r"^(https?://)?[^/]+$")] | None = None
+    anonymous: bool = False
+    password: SecretStr | None = None
+    key_file: str | None = None
+    passphrase: SecretStr | None = None
+    host_key: str | None = None
+
+
 class FilesOptions(BaseModel):
     """`[sources.<name>]` with `connector = "files"`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     path: str | None = None
+    remote: RemoteOptions | None = None
     mode: Mode = "increment"
     ignore: Patterns = Field(default_factory=list)
     tables: dict[str, TableOptions] = Field(default_factory=dict)
@@ -75,6 +94,36 @@ class FilesOptions(BaseModel):
                     "with a letter"
                 )
         return value
+
+    @property
+    def scheme(self) -> str:
+        """What a remote drop folder is reached by, empty for a local one."""
+        return (self.path or "").partition("://")[0] if self.path and self.path.startswith(_REMOTE) else ""
+
+    @check_model(mode="after")
+    def _agree(self) -> FilesOptions:
+        if self.path and "://" in self.path and not self.scheme:
+            raise ValueError("path is a folder, or begins with s3:// or sftp://")
+        if self.remote is None and self.scheme != "sftp":
+            return self
+        given = self.remote.model_fields_set if self.remote else set()
+        if not self.scheme:
+            raise ValueError("remote is for a path that begins with s3:// or sftp://; remove it or correct path")
+        wrong = sorted(given - _REMOTE_OPTIONS[self.scheme])
+        if wrong:
+            raise ValueError(f"remote.{wrong[0]} means nothing for {self.scheme}://; remove it")
+        if ("access_key" in given) != ("secret_key" in given):
+            raise ValueError("remote needs access_key and secret_key, or neither")
+        if self.scheme == "sftp" and "@" not in (self.path or ""):
+            raise ValueError("path names no user; write it like sftp://user@host/folder")
+        return self
+
+
+_REMOTE = ("s3://", "sftp://")
+_REMOTE_OPTIONS = {
+    "s3": {"access_key", "secret_key", "session_token", "region", "endpoint", "anonymous"},
+    "sftp": {"password", "key_file", "passphrase", "host_key"},
+}
 
 
 def parse(source: Source) -> FilesOptions:

@@ -76,6 +76,6 @@ CONNECTOR = api_connector(
     options=RestOptions,
     client=client,
     resources=resources,
-    version=ApiVersion(name="as configured", page="docs/add-a-connector.md"),
+    version=ApiVersion(name="as configured", page="../connectors/rest/README.md"),
     probe=_probe,
 )

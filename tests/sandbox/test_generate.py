@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import io
+import re
 import tomllib
-import zipfile
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import polars as pl
 import pytest
 import sqlglot
 
+from connectors import registry
 from sandbox import generate
 from sandbox.days import PLAN, START
+from sandbox.serve import PORT, store_path
+from sandbox.store import Record, Store
 from sandbox.trade import make_trade
+from sandbox.vendors import all_vendors
 from warehouse.contracts import SYSTEM_COLUMNS, entities
 
 FIRST_DAYS, LAST_DAYS = "2024-11", "2026-10"
@@ -30,25 +33,16 @@ def truth(company: Path, name: str) -> pl.DataFrame:
     return pl.read_parquet(company / "truth" / f"{name}.parquet")
 
 
-def shop_orders(company: Path) -> pl.DataFrame:
-    paths = sorted((company / "exports/shop/orders").glob("orders_*.csv"))
-    return pl.concat([pl.read_csv(path, infer_schema=False) for path in paths])
-
-
-def bad_ids(company: Path, source: str, entity: str) -> pl.Series:
-    bad = truth(company, "bad_rows").filter(
-        pl.col("source") == source,
-        pl.col("entity") == entity,
-        pl.col("outcome") == "quarantine",
-        pl.col("file_rows") == 1,
-    )
-    return bad["source_id"].drop_nulls()
+def records(company: Path, vendor: str, collection: str) -> dict[str, Record]:
+    store = Store(store_path(company, vendor))
+    return {record.id: record for record in store.page(collection, limit=10**9, deleted=None)}
 
 
 def test_another_seed_gives_another_company(company: Path, tmp_path: Path, scale: float) -> None:
     generate.write(tmp_path / "other", scale=scale, seed=8)
     ours, theirs = digests(company), digests(tmp_path / "other")
-    assert ours["exports/shop/customers.csv"] != theirs["exports/shop/customers.csv"]
+    assert ours["exports/reviews/reviews.csv"] != theirs["exports/reviews/reviews.csv"]
+    assert ours["served/shopify.sqlite"] != theirs["served/shopify.sqlite"]
 
 
 def test_a_folder_that_is_up_to_date_is_left_alone(company: Path, scale: float) -> None:
@@ -59,10 +53,10 @@ def test_a_folder_that_is_up_to_date_is_left_alone(company: Path, scale: float) 
 
 def test_a_folder_of_another_scale_is_written_anew(tmp_path: Path) -> None:
     assert generate.write(tmp_path / "c", scale=0.01)
-    (tmp_path / "c/exports/shop/stray.csv").write_text("a\n1\n")
+    (tmp_path / "c/exports/reviews/stray.csv").write_text("a\n1\n")
     (tmp_path / "c/lake").mkdir()
     assert generate.write(tmp_path / "c", scale=0.012)
-    assert not (tmp_path / "c/exports/shop/stray.csv").exists()
+    assert not (tmp_path / "c/exports/reviews/stray.csv").exists()
     assert (tmp_path / "c/lake").is_dir()
 
 
@@ -100,33 +94,38 @@ def test_order_lines_and_payments_add_up_to_their_orders() -> None:
     assert (trade.refunds["amount"] <= orders["total"].gather(trade.refunds["order"])).all()
 
 
-def test_the_exported_orders_sum_to_the_truth(company: Path) -> None:
-    orders = shop_orders(company).unique("Id", keep="last")
-    good = orders.filter(~pl.col("Id").is_in(bad_ids(company, "shop", "sales_order").to_list()))
-    # Discounts are never dirty, so that plain text suffices here.
-    cents = (good["Discount Amount"].str.replace(".", "", literal=True)).cast(pl.Int64).sum()
-    totals = truth(company, "totals")
-    assert cents == totals.filter(pl.col("measure") == "order_discount")["value"].sum()
-    rows = totals.filter(
-        (pl.col("measure") == "rows") & (pl.col("source") == "shop") & (pl.col("entity") == "sales_order")
-    )
-    assert good.height == rows["value"].item()
-
-
-def test_the_configuration_matches_the_files(company: Path) -> None:
+def test_the_configuration_matches_the_files_and_the_vendors(company: Path) -> None:
     config = tomllib.loads((company / "millpond.toml").read_text(encoding="utf-8"))
-    assert set(config["sources"]) == set(generate.EXPORTS)
+    served = {v.source: name for name, v in all_vendors().items() if v.source}
+    assert set(config["sources"]) == {*generate.EXPORTS, *served}
     for name, source in config["sources"].items():
+        if source["connector"] != "files":
+            assert source["connector"] == served[name]
+            continue
         folder = company / source["path"]
-        inside = [m for z in folder.glob("*.zip") for m in zipfile.ZipFile(z).namelist()]
         for table, options in source["tables"].items():
             globs = options["files"] if isinstance(options["files"], list) else [options["files"]]
             for glob in globs:
-                assert list(folder.glob(glob)) or glob in inside, f"{name}.{table}: nothing matches {glob}"
+                assert list(folder.glob(glob)), f"{name}.{table}: nothing matches {glob}"
+
+
+def test_the_keys_of_the_demo_are_those_that_the_vendors_take(company: Path) -> None:
+    named = set(re.findall(r"\$\{(\w+)\}", (company / "millpond.toml").read_text(encoding="utf-8")))
+    kept = dict(
+        line.split("=", 1)
+        for line in (company / ".env").read_text(encoding="utf-8").splitlines()
+        if line and not line.startswith("#")
+    )
+    assert named == set(kept)
+    assert kept["SANDBOX_URL"] == f"http://127.0.0.1:{PORT}"
 
 
 def test_every_entity_has_a_mapping() -> None:
+    config = tomllib.loads((generate.COMPANY / "millpond.toml").read_text(encoding="utf-8"))
     mapped = {path.stem for path in (generate.COMPANY / "mappings").glob("*/*.sql")}
+    for source in config["sources"].values():
+        folder = registry.get(source["connector"]).mappings
+        mapped |= {path.stem for path in folder.glob("*.sql")} if folder else set()
     assert mapped == set(entities())
 
 
@@ -145,25 +144,21 @@ def test_a_mapping_gives_the_contract_s_columns(path: Path) -> None:
     assert {c.name for c in contract.columns if c.required} - {"source"} <= set(given)
 
 
-def test_the_truth_names_records_that_exist(company: Path) -> None:
-    exported = {
-        "shop": pl.read_csv(company / "exports/shop/customers.csv", infer_schema=False)["Customer ID"],
-        "crm": pl.read_csv(company / "exports/crm/contacts.csv", infer_schema=False, truncate_ragged_lines=True)[
-            "Record ID"
-        ],
-        "helpdesk": pl.read_ndjson(company / "exports/helpdesk/users.ndjson")["id"],
-        "payments": pl.read_csv(company / "exports/payments/customers.csv", infer_schema=False)["id"],
-    }
-    with zipfile.ZipFile(company / "exports/mailing/audience_export.zip") as archive:
-        exported["mailing"] = pl.read_csv(io.BytesIO(archive.read("members.csv")), infer_schema=False)["LEID"]
-    contacts = truth(company, "identity").filter(pl.col("entity") == "contact")
-    assert set(contacts["source"].unique()) == set(exported)
-    for source, ids in exported.items():
-        named = contacts.filter(pl.col("source") == source)["source_id"]
-        assert set(named) <= set(ids)
-        assert named.is_unique().all()
-    guests = truth(company, "identity").filter(pl.col("entity") == "sales_order")
-    assert set(guests["source_id"]) <= set(shop_orders(company).filter(pl.col("Customer ID").is_null())["Id"])
+@pytest.mark.parametrize(
+    ("vendor", "collection", "source", "entity"),
+    [
+        ("hubspot", "contacts", "crm", "contact"),
+        ("zendesk", "users", "helpdesk", "contact"),
+        ("stripe", "customers", "payments", "contact"),
+    ],
+)
+def test_the_truth_names_records_that_exist(
+    company: Path, vendor: str, collection: str, source: str, entity: str
+) -> None:
+    known = truth(company, "identity").filter(pl.col("entity") == entity, pl.col("source") == source)["source_id"]
+    assert known.is_unique().all()
+    assert set(known) <= set(records(company, vendor, collection))
+    assert set(known)
 
 
 def test_people_are_hard_to_tell_apart_in_the_planned_ways(company: Path) -> None:
@@ -174,28 +169,27 @@ def test_people_are_hard_to_tell_apart_in_the_planned_ways(company: Path) -> Non
     assert (shared["person_id"] > 1).any()
 
 
-def test_every_planted_bad_row_is_in_the_exports(company: Path) -> None:
+def test_every_planted_bad_row_of_a_file_is_in_it(company: Path) -> None:
     bad = truth(company, "bad_rows")
     assert set(bad["outcome"]) == {"quarantine", "dropped", "rejected_line"}
-    orders = shop_orders(company)["Id"].to_list()
-    planted = bad.filter((pl.col("source") == "shop") & (pl.col("entity") == "sales_order"))
+    reviews = (company / "exports/reviews/reviews.csv").read_text(encoding="utf-8").splitlines()
+    planted = bad.filter(pl.col("source") == "reviews", pl.col("source_id").is_not_null())
+    assert planted.height >= 3
     for row in planted.iter_rows(named=True):
-        assert orders.count(row["source_id"]) == row["file_rows"]
+        assert sum(line.startswith(f"{row['source_id']},") for line in reviews) == row["file_rows"]
     for row in bad.filter(pl.col("outcome") == "rejected_line").iter_rows(named=True):
-        text = (company / "exports" / row["source"] / row["file"]).read_text(encoding="utf-8-sig")
-        lines = text.split("\n")
+        lines = (company / "exports" / row["source"] / row["file"]).read_text(encoding="utf-8-sig").split("\n")
         assert lines[row["line"] - 1].count(",") != lines[0].count(",")
 
 
-def test_dirty_values_stand_in_the_exports(company: Path) -> None:
-    mended = truth(company, "mended_values")
-    orders = shop_orders(company).unique("Id", keep="last")
-    totals = mended.filter((pl.col("entity") == "sales_order") & (pl.col("column") == "total"))
-    assert totals.height > 3
-    found = totals.join(orders, left_on="source_id", right_on="Id")
-    assert found.height == totals.height
-    assert (found["dirty"] == found["Total"]).all()
-    assert (found["dirty"] != found["clean"]).all()
+def test_dirty_values_are_what_the_vendors_hold(company: Path) -> None:
+    mended = truth(company, "mended_values").filter(
+        pl.col("source") == "crm", pl.col("entity") == "contact", pl.col("column") == "email"
+    )
+    held = records(company, "hubspot", "contacts")
+    assert mended.height > 3
+    for row in mended.iter_rows(named=True):
+        assert held[row["source_id"]].body["properties"]["email"] == row["dirty"] != row["clean"]
 
 
 def test_anomalies_show_in_the_numbers() -> None:
@@ -210,7 +204,9 @@ def test_anomalies_show_in_the_numbers() -> None:
     assert on_the_day < usual / 4
 
 
-def test_exports_hold_two_years(company: Path) -> None:
-    months = {p.stem.removeprefix("orders_") for p in (company / "exports/shop/orders").glob("orders_*.csv")}
-    assert len(months) == 24
-    assert (min(months), max(months)) == (FIRST_DAYS, LAST_DAYS)
+def test_the_systems_hold_two_years(company: Path) -> None:
+    store = Store(store_path(company, "shopify"))
+    first = store.page("order", limit=1, order="created")[0]
+    last = store.page("order", limit=1, order="created", descending=True)[0]
+    months = [datetime.fromtimestamp(r.created / 1000, UTC).strftime("%Y-%m") for r in (first, last)]
+    assert months == [FIRST_DAYS, LAST_DAYS]

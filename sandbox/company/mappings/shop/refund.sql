@@ -1,12 +1,20 @@
 -- One row per refund paid out as store credit.
 SELECT
-    id AS source_id,
-    order_id,
-    order_name AS order_number,
-    json_extract_string(transaction, '$.amount') AS amount,
-    json_extract_string(transaction, '$.currency') AS currency,
-    note AS reason,
-    created_at AS refunded_at
-FROM raw.refunds
--- All others went back through the payment provider, whose export has them; here they would count twice.
-WHERE gateway = 'store_credit'
+    refund->>'$.legacyResourceId' AS source_id,
+    sold.id AS order_id,
+    sold.payload->>'$.name' AS order_number,
+    refund->>'$.totalRefundedSet.presentmentMoney.amount' AS amount,
+    refund->>'$.totalRefundedSet.presentmentMoney.currencyCode' AS currency,
+    refund->>'$.note' AS reason,
+    refund->>'$.createdAt' AS refunded_at
+FROM raw.orders AS sold, unnest(CAST(sold.payload->'$.refunds' AS JSON[])) AS each(refund)
+-- All others went back through the payment provider, which is a source of its own; here they would count twice. The way
+-- that a refund's money went is that of the transaction nearest to it.
+WHERE (
+    SELECT min_by(
+        moved->>'$.gateway',
+        abs(epoch(CAST(moved->>'$.createdAt' AS TIMESTAMPTZ)) - epoch(CAST(refund->>'$.processedAt' AS TIMESTAMPTZ)))
+    )
+    FROM unnest(CAST(sold.payload->'$.transactions' AS JSON[])) AS all_moved(moved)
+    WHERE (moved->>'$.kind') = 'REFUND' AND (moved->>'$.status') = 'SUCCESS'
+) = 'shopify_store_credit'

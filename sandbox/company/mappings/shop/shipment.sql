@@ -1,12 +1,15 @@
 -- One row per parcel to a consumer.
 SELECT
-    fulfillment_id AS source_id,
-    order_id,
-    "order" AS order_number,
-    tracking_company AS carrier,
-    tracking_number,
-    status,
-    shipped_at,
-    delivered_at,
-    promised AS promised_date
-FROM raw.fulfillments
+    parcel->>'$.legacyResourceId' AS source_id,
+    sold.id AS order_id,
+    sold.payload->>'$.name' AS order_number,
+    parcel->>'$.trackingInfo[0].company' AS carrier,
+    parcel->>'$.trackingInfo[0].number' AS tracking_number,
+    lower(parcel->>'$.displayStatus') AS status,
+    parcel->>'$.createdAt' AS shipped_at,
+    parcel->>'$.deliveredAt' AS delivered_at,
+    substr(parcel->>'$.estimatedDeliveryAt', 1, 10) AS promised_date
+FROM raw.orders AS sold, unnest(CAST(sold.payload->'$.fulfillments' AS JSON[])) AS each(parcel)
+WHERE (parcel->>'$.status') NOT IN ('CANCELLED', 'ERROR', 'FAILURE')
+    -- What the warehouse sends to businesses is in the merchandise system; here it would count twice.
+    AND (parcel->>'$.service.type') = 'MANUAL'

@@ -1,0 +1,45 @@
+"""Mailchimp, which sends the demo company's newsletters: Marketing API 3.0.
+
+Lists come by offset, a thousand at most; members can be asked for by their last change, and tell of being archived only
+if asked; those deleted for good are gone. Shapes are from Mailchimp's OpenAPI description; errors and limits from
+https://mailchimp.com/developer/marketing/docs/errors/ and https://mailchimp.com/developer/marketing/docs/fundamentals/.
+Stricter than Mailchimp: parameters that it would ignore are refused.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+
+from sandbox.vendor import Limit, Vendor
+from sandbox.vendors.mailchimp.answers import KEY, RECORDS, authorised, error, routes
+from sandbox.vendors.mailchimp.changes import night
+from sandbox.vendors.mailchimp.records import LIST_ID, fill
+
+__all__ = ["KEY", "LIST_ID", "VENDOR"]
+
+
+def _records_of(body: Any) -> list[Any] | None:
+    if not isinstance(body, dict):
+        return None
+    return next((body[name] for name in RECORDS if isinstance(body.get(name), list)), None)
+
+
+def _is_page(request: Request) -> bool:
+    return request.method == "GET" and request.url.path.rpartition("/")[2] in RECORDS.values()
+
+
+VENDOR = Vendor(
+    name="mailchimp",
+    source="mailing",
+    fill=fill,
+    routes=routes,
+    night=night,
+    error=error,
+    authorised=authorised,
+    # Ten requests at once is all that Mailchimp allows; an answer of its own takes a tenth of a second at least.
+    limit=Limit(requests=10, seconds=0.1),
+    is_page=_is_page,
+    records_of=_records_of,
+)

@@ -1,0 +1,122 @@
+"""Asking until there is an answer: what heals is tried again, what cannot is told once, and keys go to nobody else."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from connectors._api.auth import OAuth2, Tokens, bearer
+from connectors._api.client import Again, Answer, ApiError, Client, Manners, Patience
+from connectors._api.pace import Pace, Rate
+from sandbox.serve import Running, Sandbox, serving
+from tests.connectors.rest.shop import VENDOR, item
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Running]:
+    sandbox = Sandbox(tmp_path, vendors={"shop": VENDOR}, ease=100, record=True, slow_seconds=0.6)
+    sandbox.stores["shop"].put("item", [item(n) for n in range(1, 11)])
+    with serving(sandbox) as served:
+        yield served
+
+
+def client(running: Running, *, token: str = "good", manners: Manners | None = None, **patience: float) -> Client:
+    return Client(
+        source="shop",
+        title="Shop",
+        base_url=f"{running.url}/shop",
+        auth=bearer(token),
+        pace=Pace(Rate(requests=1_000)),
+        manners=manners or Manners(),
+        patience=Patience(**{"timeout_seconds": 0.3, "first_pause_seconds": 0.01, "attempts": 4, **patience}),  # type: ignore[arg-type]
+    )
+
+
+@pytest.mark.parametrize(
+    "kind", ["too_many_requests", "server_error", "slow", "cut", "truncated_json", "malformed_json"]
+)
+def test_what_can_heal_is_tried_again(kind: str, running: Running) -> None:
+    running.plan("shop", kind, after=0, times=2)  # type: ignore[arg-type]
+    one = client(running)
+    assert len(one.get("/items/list")) == 10
+    assert one.requests == 3
+
+
+def test_in_the_end_there_is_one_sentence(running: Running) -> None:
+    running.plan("shop", "server_error", after=0, times=100)
+    one = client(running)
+    with pytest.raises(ApiError, match=r"Shop \(source 'shop'\), /items/list: a fault at the vendor's .* 4 times"):
+        one.get("/items/list")
+    assert one.requests == 4
+
+
+def test_retry_after_is_waited_for(running: Running) -> None:
+    running.plan("shop", "too_many_requests", after=0, times=3)
+    began = time.monotonic()
+    client(running).get("/items/list")
+    # The sandbox asks for 0.05 s each time.
+    assert time.monotonic() - began >= 0.15
+
+
+def test_a_wait_beyond_all_patience_is_not_begun(running: Running) -> None:
+    manners = Manners(judge=lambda answer: Again(why="the day's budget is used up", seconds=3_600))
+    with pytest.raises(ApiError, match="the day's budget is used up, 1 times within 0 s"):
+        client(running, manners=manners).get("/items/list")
+
+
+@pytest.mark.parametrize(("path", "token", "status"), [("/items/list", "bad", 401), ("/nothing", "good", 404)])
+def test_what_cannot_heal_is_not_tried_again(path: str, token: str, status: int, running: Running) -> None:
+    one = client(running, token=token)
+    with pytest.raises(ApiError) as caught:
+        one.get(path)
+    assert caught.value.status == status
+    assert one.requests == 1
+    assert token not in str(caught.value)
+
+
+def test_a_missing_thing_may_be_no_error(running: Running) -> None:
+    assert client(running).get("/nothing", missing_ok=True) is None
+
+
+def test_the_key_goes_to_no_other_host(running: Running) -> None:
+    one = client(running)
+    with pytest.raises(ApiError, match="pointed to another host"):
+        one.get("http://127.0.0.1:1/items")
+    assert one.requests == 0
+
+
+def test_an_access_token_that_is_refused_is_renewed_once(running: Running, tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def ask(form: object) -> dict[str, object]:
+        asked.append(json.dumps(form))
+        return {"access_token": "stale" if len(asked) == 1 else "good", "expires_in": 3600}
+
+    one = client(running)
+    one.auth = OAuth2(ask, form=lambda token: {"refresh_token": token}, tokens=Tokens(None, "first"))
+    assert len(one.get("/items/list")) == 10
+    assert len(asked) == 2
+
+
+def test_a_person_s_new_token_wins_over_the_one_kept(tmp_path: Path) -> None:
+    path = tmp_path / "kept.json"
+    old = Tokens(path, "first")
+    old.keep("rotated")
+    assert Tokens(path, "first").current() == "rotated"
+    assert Tokens(path, "from a person").current() == "from a person"
+
+
+def test_the_vendor_s_clock_is_known_from_its_answers(running: Running) -> None:
+    one = client(running)
+    one.get("/items/list")
+    assert abs(one.now().timestamp() * 1000 - running.sandbox.now()) < 5_000
+
+
+def test_a_sentence_of_the_vendor_s_own_ends_it(running: Running) -> None:
+    manners = Manners(judge=lambda answer: "the plan has ended" if isinstance(answer, Answer) else None)
+    with pytest.raises(ApiError, match="/items/list: the plan has ended"):
+        client(running, manners=manners).get("/items/list")

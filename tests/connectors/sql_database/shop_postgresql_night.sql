@@ -1,0 +1,20 @@
+-- What one day did to the shop: inserts, updates, deletes, and a column that a developer added.
+ALTER TABLE customer ADD loyalty integer DEFAULT 1;
+UPDATE customer SET loyalty = 7, updated_at = '2026-03-01' WHERE mail IN ('k1@example.com', 'k2@example.com');
+INSERT INTO sales_order VALUES (3001, md5('1')::uuid, 'new', 12.50, '2026-03-01 10:00+01', NULL, '2026-03-01 10:00+01');
+INSERT INTO order_line (order_id, line, sku, quantity) VALUES (3001, 1, 'SKU-00001', 3), (3001, 2, 'SKU-00002', 1);
+UPDATE sales_order SET state = 'shipped', total = 999.99, updated_at = '2026-03-01' WHERE id = 5;
+UPDATE sales_order SET state = 'cancelled', updated_at = '2026-03-01' WHERE id BETWEEN 96 AND 103;
+DELETE FROM order_line WHERE order_id IN (2999, 3000);
+DELETE FROM sales_order WHERE id IN (2999, 3000);
+UPDATE order_line SET quantity = quantity + 1 WHERE order_id BETWEEN 10 AND 13;
+INSERT INTO payment (order_id, amount) VALUES (3001, 12.50);
+DELETE FROM payment WHERE id = 17;
+UPDATE address SET kind = 'shipping' WHERE id = 4;
+DELETE FROM address WHERE id = 5;
+INSERT INTO address (customer_id, kind) VALUES (md5('2')::uuid, 'billing');
+UPDATE document SET content = '\x01' WHERE id = 3;
+DELETE FROM setting WHERE name IS NULL;
+DELETE FROM setting WHERE ctid = (SELECT min(ctid) FROM setting WHERE name = 'currency');
+INSERT INTO setting VALUES ('currency', 'USD');
+UPDATE setting SET value = '20' WHERE name = 'vat';
