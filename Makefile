@@ -56,6 +56,7 @@ $(VENV)/.run-ready: requirements.txt pyproject.toml | $(VENV)/bin/python
 	@$(BIN)/pip install $(MARK) --no-deps -e .
 	@touch $@
 
-$(VENV)/.test-ready: requirements-dev.txt $(VENV)/.run-ready
+$(VENV)/.test-ready: requirements-dev.txt tests/services.sh $(VENV)/.run-ready
+	@bash tests/services.sh
 	@$(BIN)/pip install $(MARK) --require-hashes -r requirements-dev.txt
 	@touch $@

@@ -159,7 +159,7 @@ def _options(fields: Mapping[str, FieldInfo]) -> Iterator[str]:
             "required" if field.is_required() else "" if field.default in (None, PydanticUndefined) else field.default
         )
         shown = default if default in ("", "required") else f"`{default}`"
-        yield f"| `{name}` | {shown} | {field.description or ''} |"
+        yield f"| `{field.alias or name}` | {shown} | {field.description or ''} |"
 
 
 if __name__ == "__main__":

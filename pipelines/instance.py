@@ -22,6 +22,8 @@ PID_TAG = "millpond/pid"
 _DAGSTER_YAML = """\
 telemetry:
   enabled: false
+nux:
+  enabled: false
 concurrency:
   pools:
     granularity: op

@@ -23,13 +23,19 @@ def main(arguments: list[str] | None = None) -> int:
     write.add_argument("folder", type=Path)
     write.add_argument("--scale", type=float, default=1.0, help="1 is about 20,000 customers (default)")
     write.add_argument("--seed", type=int, default=7)
-    serve = commands.add_parser("serve", help="serve the company's systems on 127.0.0.1, as their vendors do")
+    serve = commands.add_parser(
+        "serve",
+        help="serve the company's systems on 127.0.0.1, as their vendors do",
+        epilog="After -- a command: it is served for, is told the address in SANDBOX_URL, and its exit status is ours.",
+    )
     serve.add_argument("folder", type=Path)
     serve.add_argument("--port", type=int, default=PORT)
-    serve.add_argument("run", nargs=argparse.REMAINDER, help="-- a command to serve for; ends with its exit status")
     night = commands.add_parser("night", help="let a day pass: new, changed and deleted records in every system")
     night.add_argument("folder", type=Path)
-    chosen = parser.parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    end = words.index("--") if "--" in words else len(words)
+    chosen = parser.parse_args(words[:end])
+    chosen.run = words[end + 1 :]
     try:
         return {"write": _write, "serve": _serve, "night": _night}[chosen.command](chosen)
     except (FileExistsError, FileNotFoundError, OSError) as error:
@@ -46,11 +52,10 @@ def _write(chosen: argparse.Namespace) -> int:
 def _serve(chosen: argparse.Namespace) -> int:
     """Serve until interrupted, or while a command runs that is told the address in SANDBOX_URL."""
     generate.require(chosen.folder)
-    command = [word for word in chosen.run if word != "--"]
-    with serving(Sandbox(chosen.folder), port=chosen.port, any_port=bool(command)) as running:
-        if command:
+    with serving(Sandbox(chosen.folder), port=chosen.port, any_port=bool(chosen.run)) as running:
+        if chosen.run:
             # The command is what the caller asked for on this command line.
-            return subprocess.call(command, env={**os.environ, "SANDBOX_URL": running.url})  # noqa: S603, TID251
+            return subprocess.call(chosen.run, env={**os.environ, "SANDBOX_URL": running.url})  # noqa: S603, TID251
         sys.stdout.write(f"The demo company's systems are at {running.url}/<vendor> (Ctrl-C ends it).\n")
         try:
             while True:

@@ -29,7 +29,7 @@ RawColumns = Map[str, Map[str, str]]
 OPTIONAL = ("source_updated_at", "is_deleted", "extra")
 #: What the machine adds; a mapping that gives them itself is left alone.
 ADDED = ("source", "extra", "source_file", "source_row", "source_updated_at", "is_deleted")
-_BOOKKEEPING = frozenset({"_file", "_row", "_loaded_at", "_hash", "modified_at", "is_deleted", "deleted_at"})
+_BOOKKEEPING = frozenset({"_file", "_row", "_loaded_at", "_is_deleted", "_deleted_at"})
 #: Columns by which a raw table of records as JSON is known.
 _RECORD = frozenset({"id", "modified_at", "payload", "is_deleted"})
 _TABLE_FUNCTIONS = frozenset({"unnest", "generate_series", "range", "json_each", "json_tree"})
@@ -66,9 +66,9 @@ def prepare(mapping_sql: str, raw_columns: RawColumns, contract: Contract, sourc
     """Check a mapping and add `source`, and where the query is a plain SELECT from one raw table, what that row is.
 
     The result gives `extra` (JSON of the table's columns that the mapping leaves out), source_file and source_row too;
-    grouped, distinct and combined queries have no such row and leave them out. Over a table of records as JSON, `extra`
-    is what the mapping leaves out of the record, and source_updated_at and is_deleted are the record's own; rows that an
-    unnest makes of one record have no `extra`. Preparing twice changes nothing.
+    grouped, distinct and combined queries have no such row and leave them out. Over a table of records as JSON,
+    `extra` is what the mapping leaves out of the record, and source_updated_at and is_deleted are the record's own;
+    rows that an unnest makes of one record have no `extra`. Preparing twice changes nothing.
 
     Raises:
         MappingError: the text is not one SELECT over raw tables, or gives columns that the contract does not have.

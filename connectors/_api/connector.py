@@ -60,8 +60,7 @@ def api_connector(
 
     def discover(source: Source) -> dict[str, dict[str, str]]:
         chosen = _chosen(source)
-        names = [r.name for r in resources(chosen) if chosen.tables is None or r.name in chosen.tables]
-        return {name: dict(RAW_COLUMNS) for name in names}
+        return {r.name: dict(RAW_COLUMNS) for r in resources(chosen)}
 
     def problems(source: Source) -> list[str]:
         try:

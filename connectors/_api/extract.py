@@ -104,7 +104,7 @@ def build(
     load = _Load(source, workspace, options, api, version, spool, held)
     try:
         _read_all(load, chosen)
-        parts = _compare_all(load, chosen)
+        parts = _compare_all(load, chosen, [r for r in resources if r not in chosen])
     finally:
         api.close()
     began = datetime.fromisoformat(spool.plan["began"])
@@ -231,14 +231,16 @@ class _Part:
     is_new: bool
 
 
-def _compare_all(load: _Load, resources: Sequence[Resource]) -> dict[str, _Part]:
+def _compare_all(load: _Load, chosen: Sequence[Resource], others: Sequence[Resource]) -> dict[str, _Part]:
+    """Works out every table's rows; tables that the source does without are empty, so that mappings find them."""
     parts: dict[str, _Part] = {}
     con = open_scratch(load.workspace.scratch, load.workspace.raw_file)
     try:
-        for slot, resource in enumerate(r for r in resources if r.name not in load.skipped):
-            load.workspace.progress(f"{load.source.name}: comparing", slot, len(resources))
+        for slot, resource in enumerate((*chosen, *others)):
+            load.workspace.progress(f"{load.source.name}: comparing", slot, len(chosen) + len(others))
             table = Table(con, resource.name, slot, resource.name in load.held.tables)
-            part = _compare(load, resource, table)
+            is_read = resource in chosen and resource.name not in load.skipped
+            part = _compare(load, resource, table) if is_read else _empty_part(load, resource, table)
             if part is not None:
                 parts[resource.name] = part
     finally:
@@ -253,15 +255,15 @@ def _compare(load: _Load, resource: Resource, table: Table) -> _Part | None:
     # What a sweep fetches later was not read in the order of changes, so it says nothing about what is still to come.
     newest = table.newest_change()
     swept = _find_deleted(load, resource, table)
-    counted = _count(load, resource)
-    if counted is not None and counted != table.live() and resource.ids is not None and not swept:
+    counted, how = _count(load, resource), resource.count_how
+    if counted is not None and counted != table.live() and resource.ids is not None and swept is None:
         _sweep(load, resource, table)
+    if counted is None and swept is not None and load.options.start_date is None:
+        counted, how = swept, "id sweep"
     if counted is not None:
-        load.counts.append(
-            SourceCount(table=resource.name, source_rows=counted, held_rows=table.live(), how=resource.count_how)
-        )
+        load.counts.append(SourceCount(table=resource.name, source_rows=counted, held_rows=table.live(), how=how))
     path, rows = table.changes(load.workspace.scratch, load.workspace.loaded_at)
-    _note_state(load, resource, newest, swept)
+    _note_state(load, resource, newest, swept is not None)
     _note_rejected(load, resource)
     if path is None:
         return _empty_part(load, resource, table)
@@ -278,17 +280,16 @@ def _empty_part(load: _Load, resource: Resource, table: Table) -> _Part | None:
     return _Part(path=path, rows=0, is_new=True)
 
 
-def _find_deleted(load: _Load, resource: Resource, table: Table) -> bool:
-    """Marks what is gone; tells whether the source was asked for all its ids."""
+def _find_deleted(load: _Load, resource: Resource, table: Table) -> int | None:
+    """Marks what is gone; tells how many ids the source has, if it was asked for all of them."""
     if resource.mode == "snapshot":
         _mark_gone(load, resource, table, table.alive(), None)
     elif resource.mode == "window":
         since = load.reading(resource).since
         _mark_gone(load, resource, table, table.alive(), since)
     if resource.ids is None or not _sweep_is_due(load, resource):
-        return False
-    _sweep(load, resource, table)
-    return True
+        return None
+    return _sweep(load, resource, table)
 
 
 def _sweep_is_due(load: _Load, resource: Resource) -> bool:
@@ -299,16 +300,17 @@ def _sweep_is_due(load: _Load, resource: Resource) -> bool:
     return often == "nightly" or last is None or load.workspace.loaded_at - datetime.fromisoformat(last) >= _WEEK
 
 
-def _sweep(load: _Load, resource: Resource, table: Table) -> None:
-    """Asks for all ids: fetches what is missing here, and marks what is gone there."""
+def _sweep(load: _Load, resource: Resource, table: Table) -> int | None:
+    """Asks for all ids: fetches what is missing here, and marks what is gone there; tells how many there are."""
     if resource.ids is None:
-        return
+        return None
     reading = load.reading(resource)
     listed = table.listed(resource.ids(reading))
     # With a day to start from, what is older is not missing.
     if resource.fetch is not None and load.options.start_date is None:
         _fetch(load, resource, table, table.missing(listed))
     _mark_gone(load, resource, table, listed, None)
+    return table.distinct(listed)
 
 
 def _mark_gone(load: _Load, resource: Resource, table: Table, listed: str, since: datetime | None) -> None:
@@ -349,7 +351,8 @@ def _fetch(load: _Load, resource: Resource, table: Table, ids: Sequence[str]) ->
 
 
 def _count(load: _Load, resource: Resource) -> int | None:
-    if resource.count is None or (load.options.start_date is not None and resource.mode != "snapshot"):
+    # A window counts from the day it began with; others count all there is, also what was not read.
+    if resource.count is None or (load.options.start_date is not None and resource.mode == "incremental"):
         return None
     return resource.count(load.reading(resource))
 

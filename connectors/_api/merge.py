@@ -104,6 +104,10 @@ class Table:
         self.con.unregister("ids")
         return name
 
+    def distinct(self, ids: str) -> int:
+        """Counts the ids in a table of them, each once."""
+        return self._number(f"SELECT count(DISTINCT id) FROM {ids}")
+
     def alive(self) -> str:
         """Gives the name of a table with the ids of what was read and is not deleted."""
         name = f"alive_{self.slot}"

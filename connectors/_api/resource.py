@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -27,6 +27,23 @@ RAW_COLUMNS: Mapping[str, str] = {
 }
 
 #: iso; seconds and milliseconds since 1970, as numbers or text; microsoft: milliseconds as /Date(1541176592690+0000)/.
+#: What they hold, for those who look at them.
+RAW_MEANINGS: Mapping[str, str] = {
+    "id": "The source's id of the record.",
+    "modified_at": "When the source says that the record last changed.",
+    "payload": "The record as the source sent it, to the letter.",
+    "is_deleted": "Whether the source has deleted the record; what it last was stays.",
+    "deleted_at": "When the deletion was first seen.",
+    "_hash": "Tells whether the record differs from the one held.",
+    "_loaded_at": "When the load that last wrote the row began.",
+}
+
+
+def iso(moment: datetime) -> str:
+    """A moment as interfaces want it in a filter: ISO 8601 in UTC, to the second, rounded down."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 Clock = Literal["iso", "seconds", "milliseconds", "microsoft"]
 #: incremental: what changed since the last read; snapshot: all of it each time, what is not there is deleted;
 #: window: all of it from `since` on, what is not there any more from that moment on is deleted.

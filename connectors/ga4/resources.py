@@ -16,7 +16,7 @@ from connectors._api.resource import Head, Page, Reading, Resource
 from connectors._google import first_day, last_day, spans
 from connectors.base import ApiVersion
 
-#: The only version of the interface with reports; Google announces no end of it.
+#: Google has named no day on which this version ends.
 VERSION = ApiVersion(
     name="v1beta", page="https://developers.google.com/analytics/devguides/reporting/data/v1/changelog"
 )
@@ -64,6 +64,9 @@ def _read_fields(reading: Reading) -> Iterator[Page]:
 
 def _sessions(reading: Reading) -> Iterator[Page]:
     """Sessions of the days from `since` on, a span after the other; goes on at the span that was cut off."""
+    if reading.since is None:
+        # How far back to begin goes by Google's clock, which its first answer tells.
+        reading.api.get(fields_path(reading.options.property_id))
     first = date.fromisoformat(reading.position) if reading.position else first_day(reading, months=_MONTHS)
     state = {"first": reading.state.get("first") or str(first_day(reading, months=_MONTHS))}
     for start, end in spans(first, last_day(reading), _SPAN_DAYS):

@@ -96,6 +96,9 @@ def _campaigns(reading: Reading) -> Iterator[Page]:
 
 def _figures(name: str, reading: Reading) -> Iterator[Page]:
     """Figures of the days from `since` on, a span after the other; goes on at the span that was cut off."""
+    if reading.since is None:
+        # How far back to begin goes by Google's clock, which its first answer tells.
+        account_of(reading.api, reading.options.customer_id)
     first = date.fromisoformat(reading.position) if reading.position else first_day(reading, months=_MONTHS)
     state = {"first": reading.state.get("first") or str(first_day(reading, months=_MONTHS))}
     for start, end in spans(first, last_day(reading), _SPAN_DAYS):
@@ -109,10 +112,7 @@ def _fields(name: str) -> tuple[str, ...]:
 
 
 def _query(name: str, start: date, end: date) -> str:
-    return (
-        f"SELECT {', '.join(_fields(name))} FROM {_UNITS[name][0]} "
-        f"WHERE segments.date BETWEEN '{start}' AND '{end}'"
-    )
+    return f"SELECT {', '.join(_fields(name))} FROM {_UNITS[name][0]} WHERE segments.date BETWEEN '{start}' AND '{end}'"
 
 
 def _stream(

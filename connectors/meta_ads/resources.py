@@ -122,6 +122,9 @@ def _page_after(cursor: str | None) -> Callable[[bytes], Any]:
 
 def _figures(reading: Reading) -> Iterator[Page]:
     """Figures of the days from `since` on, by one report after the other; goes on at the span that was cut off."""
+    if reading.since is None:
+        # How far back to begin goes by Meta's clock, which its first answer tells.
+        reading.api.get(_account_path(reading), {"fields": "id"})
     first = date.fromisoformat(reading.position) if reading.position else _first_day(reading)
     last = (reading.api.now() + timedelta(hours=14)).date()
     while first <= last:

@@ -19,7 +19,7 @@ import msgspec
 import orjson
 
 from connectors._api.body import RECORDS, encode, envelope
-from connectors._api.resource import Head, Page, Reading, Resource
+from connectors._api.resource import Head, Page, Reading, Resource, iso
 
 _LIMIT = 500
 _IDS_AT_ONCE = 100
@@ -133,11 +133,7 @@ def _pages(
 
 def _since(reading: Reading) -> dict[str, str]:
     """The filter for what changed since; the server refuses fractions of seconds."""
-    return {"updated_since": _stamp(reading.since)} if reading.since else {}
-
-
-def _stamp(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {"updated_since": iso(reading.since)} if reading.since else {}
 
 
 def _read(kind: _Kind, reading: Reading) -> Iterator[Page]:

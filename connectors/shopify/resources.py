@@ -271,7 +271,7 @@ def _deleted_products(reading: Reading) -> Iterator[Page]:
         return
     query = """query($after: String, $query: String) {
       events(first: 250, after: $after, query: $query, sortKey: CREATED_AT) {
-        nodes { createdAt ... on BasicEvent { subjectId } } pageInfo { hasNextPage endCursor }
+        nodes { id createdAt ... on BasicEvent { subjectId } } pageInfo { hasNextPage endCursor }
       }
     }"""
     search = f"action:destroy AND subject_type:PRODUCT AND created_at:>='{_iso(reading.since)}'"

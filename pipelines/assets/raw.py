@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 
 from connectors import registry
+from connectors._api.resource import RAW_MEANINGS
 from connectors.base import Finding, LoadReport, SourceCount
 from pipelines.assets.metadata import findings_table
 from pipelines.loading import LoadFailed, load_source
@@ -138,6 +139,7 @@ def _held(company: Company, source: str, tables: Sequence[str]) -> _Held:
     path = company.home.raw_file(source)
     rows: dict[str, int] = {}
     columns: dict[str, dg.TableSchema] = {}
+    meanings = RAW_MEANINGS if registry.get(company.config.sources[source].connector).api else {}
     if not path.exists():  # the source has delivered nothing so far
         return _Held(rows, columns, dg.DataVersion("nothing"))
     with store.connect(path, read_only=True) as con:
@@ -145,7 +147,9 @@ def _held(company: Company, source: str, tables: Sequence[str]) -> _Held:
             counted = con.execute(f"SELECT count(*) FROM raw.{quoted(table)}").fetchone()
             rows[table] = int(counted[0]) if counted else 0
             described = con.execute(f"DESCRIBE raw.{quoted(table)}").fetchall()
-            columns[table] = dg.TableSchema([dg.TableColumn(name, kind) for name, kind, *_ in described])
+            columns[table] = dg.TableSchema(
+                [dg.TableColumn(name, kind, description=meanings.get(name)) for name, kind, *_ in described]
+            )
     state = path.stat()
     return _Held(rows, columns, dg.DataVersion(f"{state.st_size}:{state.st_mtime_ns}"))
 

@@ -1,7 +1,6 @@
 """Makes what the demo's GA4 property has counted, and what a night brings to it.
 
-Data of the last two days may still change (https://support.google.com/analytics/answer/11198161); how a report of it is
-asked for and written belongs in `ga4`.
+Numbers of the last two days still change. How a report of it is asked for and written belongs in `ga4`.
 """
 
 from __future__ import annotations

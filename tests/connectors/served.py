@@ -36,6 +36,8 @@ OPTIONS: dict[str, Callable[[Any, str], Mapping[str, Any]]] = {
         "refresh_token": vendor.REFRESH_TOKEN,
         "token_url": f"{url}/ga4/token",
         "start_date": "2026-05-01",
+        # Several reports a night, so that there is something for faults to strike.
+        "lookback_days": 90,
         "property_id": vendor.PROPERTY_ID,
         "base_url": f"{url}/ga4",
     },
@@ -63,6 +65,7 @@ OPTIONS: dict[str, Callable[[Any, str], Mapping[str, Any]]] = {
         "rows_per_request": 20,
         "base_url": f"{url}/google_sheets",
     },
+    "freshdesk": lambda vendor, url: {"domain": "muehlbach", "key": vendor.KEY, "base_url": f"{url}/freshdesk/api/v2"},
     "hubspot": lambda vendor, url: {"token": vendor.TOKEN, "base_url": f"{url}/hubspot"},
     "pipedrive": lambda vendor, url: {"token": vendor.TOKEN, "base_url": f"{url}/pipedrive"},
     "shopify": lambda vendor, url: {"shop": "demo.myshopify.com", "token": vendor.TOKEN, "base_url": f"{url}/shopify"},
@@ -82,11 +85,16 @@ OPTIONS: dict[str, Callable[[Any, str], Mapping[str, Any]]] = {
         "base_url": f"{url}/meta_ads",
     },
     "intercom": lambda vendor, url: {"token": vendor.TOKEN, "base_url": f"{url}/intercom"},
+    "woocommerce": lambda vendor, url: {
+        "shop": "https://shop.example",
+        "consumer_key": vendor.KEY,
+        "consumer_secret": vendor.SECRET,
+        "base_url": f"{url}/woocommerce",
+    },
     "zendesk": lambda vendor, url: {
         "subdomain": "muehlbach",
         "client_id": vendor.CLIENT_ID,
         "client_secret": vendor.CLIENT_SECRET,
-        "exports_per_minute": 10_000,
         "base_url": f"{url}/zendesk",
     },
     "xero": lambda vendor, url: {

@@ -8,6 +8,7 @@ import pytest
 
 from connectors import registry
 from connectors.load import load
+from tests.connectors.cleaning import cleaning
 from tests.connectors.served import OPTIONS, served
 
 
@@ -79,3 +80,17 @@ def test_a_new_field_is_a_finding(name: str, made: Path, tmp_path: Path) -> None
         assert "column_added" in kinds
         noted = one.sql("SELECT DISTINCT change FROM raw._drift")
         assert ("added",) in noted
+
+
+@pytest.mark.parametrize("name", [n for n in OPTIONS if registry.get(n).mappings])
+def test_every_mapping_of_a_connector_gives_clean_rows(name: str, made: Path, tmp_path: Path) -> None:
+    folder = registry.get(name).mappings
+    assert folder is not None
+    with served(name, made=made, root=tmp_path) as one:
+        one.load()
+    empty = []
+    with cleaning(one) as clean:
+        for path in sorted(folder.glob("*.sql")):
+            assert path.read_text(encoding="utf-8").startswith("-- One row per ")
+            empty += [] if clean(path.stem) else [path.stem]
+    assert empty == []

@@ -22,9 +22,9 @@ from sandbox.exports.kit import (
     moment,
     money,
 )
-from sandbox.marketing import ad_campaigns, mailings
 from sandbox.store import Store
 from sandbox.trade import NOW, local_day
+from sandbox.vendors._shop import has_account, with_utm
 
 #: Products and variants are numbered apart, so that one cannot pass for the other.
 PRODUCT_STEP = 16_384
@@ -46,11 +46,8 @@ def fill(out: Out, store: Store) -> None:
 def customer_ids(out: Out) -> pl.Series:
     """The shop's customer id of each person, none for those without an account."""
     people = out.trade.people
-    buys = np.zeros(people.height, dtype=bool)
-    buys[out.trade.orders["person"].unique().to_numpy()] = True
-    known = pl.Series(buys | (people["joined"].to_numpy() < 0)) & people["has_account"]
     number = (6_300_000_000_000 + pl.int_range(people.height, eager=True, dtype=pl.Int64) * 3_072).cast(pl.String)
-    return pl.select(pl.when(known).then(number)).to_series()
+    return pl.select(pl.when(has_account(out)).then(number)).to_series()
 
 
 def _customers(out: Out, store: Store, ids: pl.Series) -> None:
@@ -238,7 +235,7 @@ def _order_frame(out: Out, ids: pl.Series) -> pl.DataFrame:
         .then(pl.lit("PARTIALLY_REFUNDED"))
         .otherwise(pl.lit("PAID"))
     )
-    return _utm(out, orders).select(
+    return with_utm(out, orders).select(
         "order_id",
         "order_number",
         pl.when(~pl.col("is_guest")).then(ids.gather(person)).alias("customer"),
@@ -279,29 +276,6 @@ def _latest_refund(out: Out) -> pl.Series:
     latest = np.full(out.trade.orders.height, -1, dtype=np.int64)
     latest[out.trade.refunds["order"].to_numpy()] = out.trade.refunds["at"].to_numpy()
     return pl.Series("returned", latest)
-
-
-def _utm(out: Out, orders: pl.DataFrame) -> pl.DataFrame:
-    """Where the buyers of orders came from: source, medium and campaign, nothing for about half."""
-    random = out.random("utm")
-    count = orders.height
-    kind = random.choice(4, count, p=[0.52, 0.24, 0.12, 0.12])
-    kind[~orders["channel"].is_in(["web", "app"]).to_numpy()] = 0
-    day = orders["day"].to_numpy()
-    campaign = np.full(count, None, dtype=object)
-    for number, platform in ((1, "google_ads"), (2, "meta_ads")):
-        names = ad_campaigns(out.seed, platform).filter("always")["name"].to_numpy()
-        at = np.flatnonzero(kind == number)
-        campaign[at] = names[random.integers(0, len(names), len(at))]
-    letters = mailings(out.seed)
-    at = np.flatnonzero((kind == 3) & (day >= letters["day"].min()))
-    latest = np.searchsorted(letters["day"].to_numpy(), day[at], side="right") - 1
-    campaign[at] = letters["title"].to_numpy()[latest]
-    source = pl.Series(np.array(["", "google", "facebook", "newsletter"])[kind]).replace("", None)
-    medium = pl.Series(np.array(["", "cpc", "paid_social", "email"])[kind]).replace("", None)
-    return orders.with_columns(
-        utm_source=source, utm_medium=medium, utm_campaign=pl.Series(campaign.tolist(), dtype=pl.String)
-    )
 
 
 def _dirty_orders(out: Out, frame: pl.DataFrame) -> pl.DataFrame:

@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from sandbox.store import Record, Store
 from sandbox.vendor import Desk
-from sandbox.vendors.stripe.events import API_VERSION, EVENT_DAYS
+from sandbox.vendors.stripe.events import API_VERSION, EVENT_DAYS, event
 
 TOKEN = "demo-stripe-token"  # noqa: S105
 #: A key that may read neither subscriptions nor invoices.
@@ -75,6 +75,15 @@ _RESOURCES = {
         noun="balance transaction", filters=["currency", "source", "type"], parent="source"
     ),
     "events": _Resource(noun="event", filters=["type", "types"]),
+}
+#: The events of what is made; movements of the balance have none.
+_CREATIONS = {
+    "customers": "customer.created",
+    "charges": "charge.succeeded",
+    "refunds": "refund.created",
+    "invoices": "invoice.created",
+    "subscriptions": "customer.subscription.created",
+    "balance_transactions": "",
 }
 _STATUSES = {
     "invoices": ("draft", "open", "paid", "uncollectible", "void"),
@@ -203,12 +212,9 @@ def _list(request: Request, desk: Desk) -> dict[str, Any]:
         raise _Refusal("Expired API Key provided: demo-***", status=401, code="api_key_expired")
     if name == "events":
         wish.since = max(wish.since or 0, desk.now() - EVENT_DAYS * _DAY)
-    newcomer = _newcomer(desk, name, wish)
-    try:
-        found = _found(desk.store, name, wish)
-    finally:
-        if newcomer:
-            desk.store.delete(name, newcomer.id, newcomer.created)
+    if name in _CREATIONS and desk.faults.strikes("moving_page"):
+        _arrive(desk, name)
+    found = _found(desk.store, name, wish)
     more = len(found) > wish.limit
     page = found[: wish.limit]
     if wish.ending_before:
@@ -221,20 +227,15 @@ def _list(request: Request, desk: Desk) -> dict[str, Any]:
     }
 
 
-def _newcomer(desk: Desk, name: str, wish: _Wish) -> Record | None:
-    """A customer who is there while a later page is made and deleted at once: all before them move on by one place."""
-    if name != "customers" or not wish.starting_after or not desk.faults.strikes("moving_page"):
-        return None
-    last = desk.store.page(name, order="created", descending=True, limit=1)[0]
-    now = desk.now() // 1000 * 1000
-    record = Record(
-        id=f"cus_moving{now}",
-        body={**last.body, "id": f"cus_moving{now}", "created": now // 1000},
-        created=now,
-        updated=now,
-    )
+def _arrive(desk: Desk, name: str) -> None:
+    """Something new comes in before a page is made: all that was there moves on by one place."""
+    (newest,) = desk.store.page(name, order="created", descending=True, limit=1)
+    now, number = desk.now() // 1000 * 1000, desk.store.count(name, deleted=None)
+    body = {**newest.body, "id": f"{newest.id.partition('_')[0]}_M{number:09d}", "created": now // 1000}
+    record = Record(id=body["id"], body=body, created=now, updated=now, parent=newest.parent)
     desk.store.put(name, [record])
-    return record
+    if kind := _CREATIONS[name]:
+        desk.store.put("events", [event(desk.store.count("events", deleted=None) + 1, kind, body, now)])
 
 
 def _wish(name: str, request: Request) -> _Wish:

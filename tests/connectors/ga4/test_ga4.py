@@ -15,7 +15,7 @@ from connectors._api.client import Answer, ApiError, Client
 from connectors._api.resource import Page, Reading
 from connectors.ga4 import CONNECTOR
 from connectors.ga4 import resources as resources_of
-from sandbox.faults import FaultKind
+from sandbox.faults import ON_THE_WIRE, FaultKind
 from tests.connectors.cleaning import cleaning
 from tests.connectors.ga4.description import write_description
 from tests.connectors.served import Served, served
@@ -70,9 +70,7 @@ def test_a_night_changes_just_the_rows_that_google_changed(web: Served) -> None:
     assert report.tables["sessions"] == len(rows)
 
 
-@pytest.mark.parametrize(
-    "fault", ["moving_page", "duplicated_page", "reordered_page", "truncated_json", "expired_token"]
-)
+@pytest.mark.parametrize("fault", [*ON_THE_WIRE, "moving_page", "clock_skew", "expired_token"])
 def test_faults_between_pages_lose_nothing(web: Served, small_pages: None, fault: FaultKind) -> None:
     web.running.plan("ga4", fault, after=1, times=2)
     web.load()

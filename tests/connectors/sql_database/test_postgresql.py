@@ -524,6 +524,7 @@ def test_discover_says_what_lands(shop: Shop) -> None:
         ({"tables": {"customer": {"cursor": "changed"}}}, "customer.cursor: customer has no column changed that is "
                                                           "read"),
         ({"tables": {"customer": {"cursor": "mail"}}}, "customer.cursor: mail is of type email; a cursor is a time, a"),
+        ({"tables": {"payment": {"cursor": "id", "lookback": "1 day"}}}, "lookback: id is of type bigint; give a "),
         ({"tables": {"setting": {"cursor": "name"}}}, "setting has no primary key, so its increments cannot be merged"),
     ],
 )  # fmt: skip

@@ -125,8 +125,10 @@ def test_a_weekly_sweep_finds_deletions_that_no_event_told_of(stripe: Served) ->
     stripe.store.delete("customers", gone, 1)
     assert not stripe.load().changed
     stripe.more["sweep"] = "nightly"
-    stripe.load()
+    counts = {c.table: (c.source_rows, c.held_rows, c.how) for c in stripe.load().counts}
     assert stripe.sql("SELECT id FROM raw.customers WHERE is_deleted") == [(gone,)]
+    tables = [table for table in TABLES if table != "balance_transactions"]
+    assert counts == {t: (len(stored(stripe, t)), len(stored(stripe, t)), "id sweep") for t in tables}
     assert held(stripe, "customers") == stored(stripe, "customers")
 
 

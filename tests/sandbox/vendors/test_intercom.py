@@ -5,8 +5,10 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -113,15 +115,16 @@ def test_conversations_are_searched_by_the_second(served: Running) -> None:
 
 
 def test_contacts_are_searched_by_the_day(living: Running) -> None:
-    early, late, other = store(living).page("contacts", limit=3)
-    # 11:00 and 23:30 in Berlin, and a little after midnight.
-    moments = {early: 1_793_354_400, late: 1_793_399_400, other: 1_793_401_300}
-    store(living).put("contacts", [replace(r, body={**r.body, "updated_at": at}) for r, at in moments.items()])
-    at = {name: since(moment) for name, moment in zip(("early", "late", "other"), moments.values(), strict=True)}
-    assert ids(found(living, "contacts", at["early"])) == [other.id]
-    assert ids(found(living, "contacts", at["late"])) == [other.id]
-    assert ids(found(living, "contacts", at["other"])) == []
-    assert ids(found(living, "contacts", at["late"] | {"operator": "="})) == [early.id, late.id]
+    early, late, other = records = store(living).page("contacts", limit=3)
+    berlin = ZoneInfo("Europe/Berlin")
+    moments = [datetime(2027, 1, *at, tzinfo=berlin) for at in ((10, 11, 0), (10, 23, 30), (11, 0, 10))]
+    seconds = [int(moment.timestamp()) for moment in moments]
+    moved = [replace(r, body={**r.body, "updated_at": at}) for r, at in zip(records, seconds, strict=True)]
+    store(living).put("contacts", moved)
+    assert ids(found(living, "contacts", since(seconds[0]))) == [other.id]
+    assert ids(found(living, "contacts", since(seconds[1]))) == [other.id]
+    assert ids(found(living, "contacts", since(seconds[2]))) == []
+    assert ids(found(living, "contacts", since(seconds[1], "="))) == [early.id, late.id]
     refused = ask(living, "/contacts/search", {"query": since(NOW, ">=")})
     assert (refused.status_code, refused.json()["errors"][0]["code"]) == (400, "invalid_operator")
 
