@@ -13,7 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -36,7 +36,7 @@ class Auth(Protocol):
 class Static:
     """A key that is what it is."""
 
-    given: Mapping[str, str]
+    given: Mapping[str, str] = field(repr=False)
 
     def headers(self) -> Mapping[str, str]:
         """Headers that say who asks."""
@@ -136,6 +136,8 @@ class OAuth2:
 
     def _fetch(self) -> None:
         answer = self._ask(self._form(self._tokens.current()))
+        if not isinstance(answer, Mapping) or not answer.get("access_token"):
+            raise ConnectorError("The token endpoint gave no access token; compare the client's id and secret in .env.")
         if answer.get("refresh_token"):
             self._tokens.keep(str(answer["refresh_token"]))
         self._access = str(answer["access_token"])

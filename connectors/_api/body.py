@@ -14,11 +14,16 @@ import msgspec
 
 
 @cache
-def envelope(**fields: Any) -> Callable[[bytes], Any]:
+def envelope(*, needs: str | None = None, **fields: Any) -> Callable[[bytes], Any]:
     """Makes a decoder of answers: an object with these fields, absent ones None.
 
     A field is a type, or a (path, type) pair where the answer nests it or names it otherwise:
     `envelope(results=RECORDS, after=("paging.next.after", str))` reads the fields `results` and `after`.
+
+    Args:
+        needs: a field without which the body is no answer, such as the list of records where the vendor always sends
+            one: an error told with status 200 must not pass for the last page.
+        fields: what to read.
 
     Returns:
         A function from a body to an object with the fields as attributes; it raises ValueError for a body that is no
@@ -30,7 +35,10 @@ def envelope(**fields: Any) -> Callable[[bytes], Any]:
 
     def decode(body: bytes) -> Any:
         found = decoder.decode(body)
-        return Opened(**{name: _at(found, path) for name, path in names.items()})
+        opened = Opened(**{name: _at(found, path) for name, path in names.items()})
+        if needs is not None and getattr(opened, needs) is None:
+            raise ValueError(f"no {'.'.join(names[needs])} in it")
+        return opened
 
     return decode
 

@@ -10,6 +10,7 @@ import contextlib
 import email.utils
 import logging
 import random
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from connectors._api.auth import Auth
-from connectors._api.pace import Hint, Pace
+from connectors._api.pace import Hint, Pace, TooLongError
 from connectors.base import ConnectorError
 
 if TYPE_CHECKING:
@@ -29,6 +30,10 @@ log = logging.getLogger(__name__)
 _HEALING = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
 _LONGEST_PAUSE = 60.0
 _SHOWN = 300
+#: Escapes in JSON: a whole pair of surrogates, half of one, any other.
+_ESCAPE = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\."
+)
 
 
 class ApiError(ConnectorError):
@@ -92,19 +97,21 @@ class Client:
         headers: sent with every request.
         narrow: further budgets, for requests whose path contains the key: vendors limit some endpoints more.
         skew: how far the vendor's clock is ahead of ours, by its last answer.
+        mended: answers in which halves of characters had to be replaced.
     """
 
     source: str
     title: str
     base_url: str
-    auth: Auth
+    auth: Auth = field(repr=False)
     pace: Pace
     manners: Manners = field(default_factory=Manners)
     patience: Patience = field(default_factory=Patience)
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     narrow: Mapping[str, Pace] = field(default_factory=dict)
     skew: timedelta = timedelta(0)
     requests: int = 0
+    mended: int = 0
     _http: httpx.Client | None = field(default=None, repr=False)
 
     def get(self, path: str, params: Mapping[str, Any] | None = None, **how: Any) -> Any:
@@ -217,7 +224,7 @@ class Client:
         try:
             with contextlib.ExitStack() as turns:
                 for pace in self._paces(path):
-                    turns.enter_context(pace.turn())
+                    turns.enter_context(pace.turn(self.patience.seconds))
                 self.requests += 1
                 response = self._connection().request(
                     method,
@@ -227,6 +234,11 @@ class Client:
                     data=form,
                     headers={**self.headers, **kind, **headers},
                 )
+        except TooLongError as error:
+            raise ApiError(
+                f"{self._place(path)}: the vendor wants no request for another {error.seconds:.0f} s, more than "
+                "patience_seconds. The next load goes on from the last page read."
+            ) from None
         except httpx.TimeoutException:
             return Again(why=f"no answer within {self.patience.timeout_seconds:g} s")
         except httpx.TransportError as error:
@@ -257,12 +269,13 @@ class Client:
         if hint is not None:
             self.pace.learn(hint)
         try:
-            result = _decoded(answer.body) if decode is None else decode(answer.body)
+            sound, result = _read_body(answer, decode or _decoded)
         except ValueError as error:
             return Again(why=f"a body that cannot be read ({error})")
+        self.mended += sound.body != answer.body
         for pace in self._paces(path):
             pace.went_well()
-        return replace(answer, result=result)
+        return replace(sound, result=result)
 
     def _paces(self, path: str) -> list[Pace]:
         return [*(pace for part, pace in self.narrow.items() if part in path), self.pace]
@@ -284,23 +297,24 @@ class Client:
 
     def _pause(self, attempt: int, trouble: Again) -> float:
         """Seconds before the next try: what the vendor asks for, else ever longer, with jitter."""
-        if trouble.seconds is not None:
-            return trouble.seconds * random.uniform(1.0, 1.1)  # noqa: S311
         longest = min(_LONGEST_PAUSE, self.patience.first_pause_seconds * 2.0 ** (attempt - 1))
-        return longest * random.uniform(0.5, 1.0)  # noqa: S311
+        own = longest * random.uniform(0.5, 1.0)  # noqa: S311
+        if trouble.seconds is None:
+            return own
+        # A vendor that asks for no pause at all is tried no more often than one that says nothing.
+        return max(own, trouble.seconds * random.uniform(1.0, 1.1))  # noqa: S311
 
     def _look_at_clock(self, answer: Answer) -> None:
-        stamp = answer.headers.get("date")
-        if stamp:
-            try:
-                self.skew = email.utils.parsedate_to_datetime(stamp) - datetime.now(UTC)
-            except ValueError:
-                log.info("%s sent the date %r, which is none.", self.title, stamp)
+        moment = _date(answer.headers.get("date"))
+        if moment is not None:
+            self.skew = moment - datetime.now(UTC)
 
     def _connection(self) -> httpx.Client:
         if self._http is None:
             import httpx
 
+            # It logs whole addresses, and some carry keys.
+            logging.getLogger("httpx").setLevel(logging.WARNING)
             self._http = httpx.Client(timeout=self.patience.timeout_seconds)
         return self._http
 
@@ -321,14 +335,24 @@ def retry_after(answer: Answer) -> float | None:
     value = answer.headers.get("retry-after")
     if not value:
         return None
-    try:
+    with contextlib.suppress(ValueError):
         return max(0.0, float(value))
-    except ValueError:
-        pass
+    moment = _date(value)
+    if moment is None:
+        return None
+    # Reckoned by the vendor's clock, which may differ from ours by more than the pause.
+    return max(0.0, (moment - (_date(answer.headers.get("date")) or datetime.now(UTC))).total_seconds())
+
+
+def _date(text: str | None) -> datetime | None:
+    """A date as HTTP writes it, which is UTC also where it does not say so; None for what is none."""
+    if not text:
+        return None
     try:
-        return max(0.0, (email.utils.parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
+        moment = email.utils.parsedate_to_datetime(text)
     except ValueError:
         return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _body(json: Any) -> tuple[bytes | None, Mapping[str, str]]:
@@ -337,6 +361,25 @@ def _body(json: Any) -> tuple[bytes | None, Mapping[str, str]]:
     import orjson
 
     return orjson.dumps(json), {"Content-Type": "application/json"}
+
+
+def _read_body(answer: Answer, decode: Callable[[bytes], Any]) -> tuple[Answer, Any]:
+    """Decodes a body; one that is JSON but for halves of characters or bytes of another encoding is mended first.
+
+    Vendors cut texts in the middle of an emoji, and then send half of it for ever.
+    """
+    try:
+        answer.body.decode()
+        return answer, decode(answer.body)
+    except ValueError:
+        mended = _mended(answer.body)
+        if mended == answer.body:
+            raise
+        return replace(answer, body=mended), decode(mended)
+
+
+def _mended(body: bytes) -> bytes:
+    return _ESCAPE.sub(lambda found: rb"\ufffd" if found["half"] else found[0], body.decode(errors="replace").encode())
 
 
 def _decoded(body: bytes) -> Any:

@@ -14,11 +14,13 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from connectors._api.body import at, struct_of
 from connectors._api.resource import Head, Page
 
 _MOMENT = pa.timestamp("us", "UTC")
+_FIRST, _LAST = (pa.scalar(datetime(year, 1, 1, tzinfo=UTC), _MOMENT) for year in (1000, 9000))
 SPOOLED = pa.schema(
     [
         ("id", pa.string()),
@@ -72,11 +74,12 @@ class Cutter:
         try:
             heads = [self._decoder.decode(payload) for payload in payloads]
             ids, times = [self._key(head) for head in heads], self._times(heads)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             # Rare enough to look at one after the other.
             payloads, rejected = self._sound(payloads)
             heads = [self._decoder.decode(payload) for payload in payloads]
-            ids, times = [self._key(head) for head in heads], self._times(heads)
+            ids = [self._key(head) for head in heads]
+            times = pa.concat_arrays([self._times([head]) for head in heads] or [pa.nulls(0, _MOMENT)])
         arrays = [
             pa.array(ids, pa.string()),
             times,
@@ -95,7 +98,7 @@ class Cutter:
                 self._key(head)
                 self._times([head])
                 sound.append(payload)
-            except (ValueError, TypeError) as error:
+            except (ValueError, TypeError, OverflowError) as error:
                 rejected.append(Rejected(payload=payload.decode(errors="replace"), reason=_reason(error)))
         return sound, rejected
 
@@ -109,7 +112,10 @@ class Cutter:
     def _times(self, heads: Sequence[Any]) -> pa.Array:
         if self.head.modified is None:
             return pa.nulls(len(heads), _MOMENT)
-        return self._time([at(head, self.head.modified) or None for head in heads])
+        times = self._time([at(head, self.head.modified) or None for head in heads])
+        # "Never" is often a day after all days, which no comparison of times survives.
+        sane = pc.and_(pc.greater_equal(times, _FIRST), pc.less(times, _LAST))
+        return pc.if_else(sane, times, pa.scalar(None, _MOMENT))
 
     def _is_deleted(self, head: Any) -> bool:
         return bool(self.head.deleted and at(head, self.head.deleted))

@@ -6,6 +6,8 @@ read. How a vendor is asked belongs in its resources, how rows are compared in `
 
 from __future__ import annotations
 
+import itertools
+import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
@@ -22,7 +24,7 @@ from connectors._api.client import ApiError, Client
 from connectors._api.columns import Cutter
 from connectors._api.merge import Table, open_scratch, write_nothing
 from connectors._api.options import ApiOptions, fingerprint
-from connectors._api.resource import Head, Page, Reading, Resource
+from connectors._api.resource import Head, Page, Reading, Resource, Sweep
 from connectors._api.spool import Mark, Spool
 from connectors.base import Extraction, Finding, Severity, Source, SourceCount, Workspace
 
@@ -60,6 +62,7 @@ class _Load:
     counts: list[SourceCount] = field(default_factory=list)
     skipped: set[str] = field(default_factory=set)
     stop: threading.Event = field(default_factory=threading.Event)
+    fetches: Iterator[int] = field(default_factory=itertools.count)
 
     def find(self, kind: str, severity: Severity, detail: str, table: str) -> None:
         """Notes something worth a look."""
@@ -104,6 +107,12 @@ def build(
     load = _Load(source, workspace, options, api, version, spool, held)
     try:
         _read_all(load, chosen)
+        if api.mended:
+            detail = (
+                f"{api.mended} answers held halves of characters or bytes that are no text; "
+                "\ufffd stands in their place."
+            )
+            load.findings.append(Finding(kind="note", severity="warning", source=source.name, detail=detail))
         parts = _compare_all(load, chosen, [r for r in resources if r not in chosen])
     finally:
         api.close()
@@ -128,18 +137,29 @@ def _plan(
 ) -> dict[str, Any]:
     """What this load is about; a later one goes on with its pages only if it would be about the same."""
     since = {r.name: _since(options, r, held) for r in resources}
-    match = fingerprint(options, version, *(r.name for r in resources), str(sorted(since.items())))
+    told = json.dumps([since, held.states], sort_keys=True)
+    match = fingerprint(options, version, *(r.name for r in resources), told)
     return {"match": match, "began": now.isoformat(), "since": since}
 
 
 def _since(options: ApiOptions, resource: Resource, held: ledger.Held) -> str | None:
     """From when on to read: the last change seen, less the look-back; at first the day that the options say."""
-    last = held.states.get(resource.name, {}).get("high_water")
-    if last and resource.mode != "snapshot":
+    state = held.states.get(resource.name, {})
+    last = state.get("high_water")
+    # A day to start from that was moved back brings what is older.
+    if last and resource.mode != "snapshot" and _start(options) >= state.get("from", ""):
         return (datetime.fromisoformat(last) - resource.lookback).isoformat()
     if options.start_date:
         return datetime.combine(options.start_date, time(), UTC).isoformat()
     return None
+
+
+def _start(options: ApiOptions) -> str:
+    return options.start_date.isoformat() if options.start_date else ""
+
+
+def _often(load: _Load, resource: Resource) -> Sweep:
+    return load.options.sweep or resource.sweep
 
 
 def _read_all(load: _Load, resources: Sequence[Resource]) -> None:
@@ -163,6 +183,8 @@ def _read_all(load: _Load, resources: Sequence[Resource]) -> None:
 
 def _read(load: _Load, resource: Resource) -> None:
     """Reads one resource to its end, from where an earlier load was cut off."""
+    if load.stop.is_set():
+        raise _stopped(load, resource)
     mark = load.spool.mark(resource.name)
     if mark.done:
         return
@@ -178,6 +200,10 @@ def _read(load: _Load, resource: Resource) -> None:
         load.skipped.add(resource.name)
         return
     load.spool.series(resource.name).finish(state)
+
+
+def _stopped(load: _Load, resource: Resource) -> _StoppedError:
+    return _StoppedError(f"Source '{load.source.name}': {resource.name} stopped, since another table failed.")
 
 
 def _pages(load: _Load, resource: Resource, mark: Mark) -> Iterator[Page]:
@@ -214,9 +240,7 @@ def _spool_pages(
             rows += len(page.records)
             load.workspace.progress(f"{load.source.name}: {resource.name}", rows, None)
             if load.stop.is_set():
-                raise _StoppedError(
-                    f"Source '{load.source.name}': {resource.name} stopped, since another table failed."
-                )
+                raise _stopped(load, resource)
     finally:
         series.close()
     return state
@@ -256,14 +280,15 @@ def _compare(load: _Load, resource: Resource, table: Table) -> _Part | None:
     newest = table.newest_change()
     swept = _find_deleted(load, resource, table)
     counted, how = _count(load, resource), resource.count_how
-    if counted is not None and counted != table.live() and resource.ids is not None and swept is None:
+    may_sweep = resource.ids is not None and swept is None and _often(load, resource) != "never"
+    if may_sweep and counted is not None and counted != table.live():
         _sweep(load, resource, table)
     if counted is None and swept is not None and load.options.start_date is None:
         counted, how = swept, "id sweep"
     if counted is not None:
         load.counts.append(SourceCount(table=resource.name, source_rows=counted, held_rows=table.live(), how=how))
     path, rows = table.changes(load.workspace.scratch, load.workspace.loaded_at)
-    _note_state(load, resource, newest, swept is not None)
+    _note_state(load, resource, newest, was_swept=swept is not None, has_changes=path is not None)
     _note_rejected(load, resource)
     if path is None:
         return _empty_part(load, resource, table)
@@ -282,7 +307,12 @@ def _empty_part(load: _Load, resource: Resource, table: Table) -> _Part | None:
 
 def _find_deleted(load: _Load, resource: Resource, table: Table) -> int | None:
     """Marks what is gone; tells how many ids the source has, if it was asked for all of them."""
-    if resource.mode == "snapshot":
+    # A record that was set aside is there all the same.
+    if load.spool.rejected(resource.name):
+        load.find(
+            "note", "info", f"{resource.name}: nothing is marked deleted while records are set aside.", resource.name
+        )
+    elif resource.mode == "snapshot":
         _mark_gone(load, resource, table, table.alive(), None)
     elif resource.mode == "window":
         since = load.reading(resource).since
@@ -293,7 +323,7 @@ def _find_deleted(load: _Load, resource: Resource, table: Table) -> int | None:
 
 
 def _sweep_is_due(load: _Load, resource: Resource) -> bool:
-    often = load.options.sweep or resource.sweep
+    often = _often(load, resource)
     if often == "never" or resource.name not in load.held.tables:
         return False
     last = load.held.states.get(resource.name, {}).get("swept_at")
@@ -309,6 +339,8 @@ def _sweep(load: _Load, resource: Resource, table: Table) -> int | None:
     # With a day to start from, what is older is not missing.
     if resource.fetch is not None and load.options.start_date is None:
         _fetch(load, resource, table, table.missing(listed))
+    else:
+        table.revive(listed)
     _mark_gone(load, resource, table, listed, None)
     return table.distinct(listed)
 
@@ -341,7 +373,7 @@ def _fetch(load: _Load, resource: Resource, table: Table, ids: Sequence[str]) ->
     if fetch is None or not ids:
         return []
     reading = load.reading(resource)
-    name = f"{resource.name}~{load.spool.count(f'{resource.name}~')}"
+    name = f"{resource.name}~{next(load.fetches)}"
     for start in range(0, len(ids), _FETCHED_AT_ONCE):
         _spool_pages(load, resource, name, fetch(reading, ids[start : start + _FETCHED_AT_ONCE]), Mark())
     table.take(partial(load.spool.batches, name))
@@ -357,19 +389,25 @@ def _count(load: _Load, resource: Resource) -> int | None:
     return resource.count(load.reading(resource))
 
 
-def _note_state(load: _Load, resource: Resource, newest: datetime | None, swept: bool) -> None:
+def _note_state(
+    load: _Load, resource: Resource, newest: datetime | None, *, was_swept: bool, has_changes: bool
+) -> None:
     """Notes where the next read begins, if that is elsewhere than before."""
     before = dict(load.held.states.get(resource.name, {}))
     after: dict[str, Any] = dict(before)
     mark = load.spool.mark(resource.name)
-    if newest is not None:
-        # What changed while the read went on may have changed behind its back, and a record may be from the future.
-        last = min(newest, datetime.fromisoformat(mark.began) if mark.began else load.api.now()).isoformat()
-        after["high_water"] = max(last, before.get("high_water", ""), key=_moment)
+    began = datetime.fromisoformat(mark.began) if mark.began else load.api.now()
+    # What changed while the read went on may have changed behind its back, and a record may be from the future: neither
+    # hides what is to come, and by itself neither is news.
+    if newest is not None and (newest <= began or has_changes or "high_water" not in before):
+        after["high_water"] = max(min(newest, began).isoformat(), before.get("high_water", ""), key=_moment)
+    start = _start(load.options)
+    if start or before.get("from"):
+        after["from"] = min(start, before.get("from", start))
     if mark.state:
         after["own"] = dict(mark.state)
     read_everything = load.reading(resource).since is None and "swept_at" not in before
-    if (swept or read_everything) and resource.ids is not None and (load.options.sweep or resource.sweep) == "weekly":
+    if (was_swept or read_everything) and resource.ids is not None and _often(load, resource) == "weekly":
         after["swept_at"] = load.workspace.loaded_at.isoformat()
     if after != before or resource.name not in load.held.states:
         load.notes.states[resource.name] = after

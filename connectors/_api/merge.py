@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from connectors._api.columns import SPOOLED
@@ -38,10 +39,11 @@ LOADED = pa.schema(
 )
 _SHAPES_FROM = 5_000
 _ROWS_A_BATCH = 20_000
+_BYTES_A_BATCH = 32_000_000
 #: A hash that is the same in every version of DuckDB, as a signed number.
 _HASH = "(md5_number_lower(payload)::HUGEINT - 9223372036854775808)::BIGINT"
-#: Of several versions of a record the one changed last counts, and of equals the one read last.
-_ORDER = "(coalesce(modified_at, 'infinity'::TIMESTAMPTZ), place)"
+#: Of several versions of a record the highest rank counts, then the one changed last, then the one read last.
+_ORDER = "(rank, coalesce(modified_at, 'infinity'::TIMESTAMPTZ), place)"
 
 
 @dataclass
@@ -62,17 +64,18 @@ class Table:
     def __post_init__(self) -> None:
         self.con.execute(
             f"CREATE TABLE {self._read} (place BIGINT, id VARCHAR, modified_at TIMESTAMPTZ, is_deleted BOOLEAN, "
-            "is_bare BOOLEAN, hash BIGINT)"
+            "is_bare BOOLEAN, hash BIGINT, rank TINYINT)"
         )
+        self.con.execute(f"CREATE TABLE {self._revived} (id VARCHAR)")
         self._choose()
 
-    def take(self, pages: Pages) -> None:
+    def take(self, pages: Pages, *, rank: int = 0) -> None:
         """Takes pages in, after those already taken; they are read once more when changes are written."""
         first = self._places
         self._series.append((first, pages))
         self.con.register("pages", pa.RecordBatchReader.from_batches(_PLACED, self._placed(first, pages)))
         self.con.execute(
-            f"INSERT INTO {self._read} SELECT place, id, modified_at, is_deleted, is_bare, {_HASH} FROM pages"
+            f"INSERT INTO {self._read} SELECT place, id, modified_at, is_deleted, is_bare, {_HASH}, {rank} FROM pages"
         )
         self.con.unregister("pages")
         self._choose()
@@ -82,11 +85,18 @@ class Table:
         self._register_ids([ids])
         self.con.execute(
             f"INSERT INTO {self._read} "
-            f"SELECT {self._places} + row_number() OVER (), id, NULL, TRUE, TRUE, NULL FROM ids"
+            f"SELECT {self._places} + row_number() OVER (), id, NULL, TRUE, TRUE, NULL, 2 FROM ids"
         )
         self._places += len(ids) + 1
         self.con.unregister("ids")
         self._choose()
+
+    def revive(self, ids: str) -> None:
+        """Takes records that are held as deleted, and that the table `ids` lists, as there again."""
+        self.con.execute(
+            f"CREATE OR REPLACE TABLE {self._revived} AS SELECT id FROM {self._held} SEMI JOIN {ids} USING (id) "
+            f"ANTI JOIN {self._newest} USING (id) WHERE is_deleted"
+        )
 
     def newest_change(self) -> datetime | None:
         """Gives the latest time of change among what was read."""
@@ -134,7 +144,11 @@ class Table:
             WHERE CASE
                 WHEN n.is_deleted THEN CASE WHEN h.id IS NULL THEN NOT n.is_bare ELSE NOT h.is_deleted END
                 ELSE h._hash IS DISTINCT FROM n.hash OR h.is_deleted IS DISTINCT FROM FALSE
+                    OR (h.modified_at IS NULL AND n.modified_at IS NOT NULL)
             END
+            UNION ALL
+            SELECT id, -1, NULL, FALSE, TRUE, NULL FROM {self._revived}
+            ORDER BY place
             """,
             {"now": loaded_at},
         )
@@ -153,10 +167,20 @@ class Table:
 
     def shapes(self, path: Path) -> list[tuple[str, int]]:
         """Gives the shapes of records in a file of changes, with their numbers; deleted ones have none."""
-        return self.con.execute(
-            "SELECT json_structure(payload)::VARCHAR, count(*) FROM (SELECT payload FROM "
-            f"read_parquet({literal(str(path))}) WHERE NOT is_deleted LIMIT {_SHAPES_FROM}) GROUP BY 1"
-        ).fetchall()
+        counts: dict[str, int] = {}
+        left = _SHAPES_FROM
+        for batch in pq.ParquetFile(path).iter_batches(batch_size=100, columns=["payload", "is_deleted"]):
+            few = pa.Table.from_batches([batch.filter(pc.invert(batch["is_deleted"]))])[:left]
+            self.con.register("few", few)
+            for shape, count in self.con.execute(
+                "SELECT json_structure(payload)::VARCHAR, count(*) FROM few GROUP BY 1"
+            ).fetchall():
+                counts[shape] = counts.get(shape, 0) + count
+            self.con.unregister("few")
+            left -= few.num_rows
+            if left <= 0:
+                break
+        return list(counts.items())
 
     def _placed(self, first: int, pages: Pages) -> Iterator[pa.RecordBatch]:
         """The pages with each record's place among all that were read."""
@@ -170,19 +194,28 @@ class Table:
     def _changed_rows(self, loaded_at: datetime) -> Iterator[pa.RecordBatch]:
         """Rows as they will be: the record as read, or what a deleted record last was."""
         for first, pages in self._series:
-            self.con.register("pages", pa.RecordBatchReader.from_batches(_PLACED, self._placed(first, pages)))
-            yield from self._arrow(
-                "SELECT p.id, p.modified_at, p.payload, c.is_deleted, c.deleted_at, c.hash AS _hash, $now AS _loaded_at"
-                f" FROM pages AS p JOIN {self._changed} AS c USING (place) WHERE NOT (c.is_deleted AND c.is_held)",
-                loaded_at,
-            )
-            self.con.unregister("pages")
+            for batch in _gathered(self._placed(first, pages)):
+                yield self._changed_of(batch, loaded_at)
         yield from self._arrow(
-            "SELECT h.id, h.modified_at, h.payload::VARCHAR AS payload, TRUE AS is_deleted, c.deleted_at, h._hash, "
+            "SELECT h.id, h.modified_at, h.payload::VARCHAR AS payload, c.is_deleted, c.deleted_at, h._hash, "
             f"$now AS _loaded_at FROM {self._held} AS h JOIN {self._changed} AS c ON c.id = h.id "
-            "WHERE c.is_deleted AND c.is_held",
+            "WHERE c.is_held AND (c.is_deleted OR c.place < 0)",
             loaded_at,
         )
+
+    def _changed_of(self, page: pa.RecordBatch, loaded_at: datetime) -> pa.RecordBatch:
+        """The records of a page that count; joined here, since DuckDB would hold the payloads of all pages at once."""
+        first = page["place"][0].as_py()
+        kept = self.con.execute(
+            f"SELECT place - $first AS at, is_deleted, deleted_at, hash FROM {self._changed} "
+            "WHERE place BETWEEN $first AND $last AND NOT (is_deleted AND is_held) ORDER BY place",
+            {"first": first, "last": first + page.num_rows - 1},
+        ).to_arrow_table()
+        rows = page.take(kept["at"].combine_chunks())
+        said = {name: kept[name].combine_chunks() for name in ("is_deleted", "deleted_at", "hash")}
+        now = pa.repeat(pa.scalar(loaded_at, LOADED.field("_loaded_at").type), len(rows))
+        columns = [rows["id"], rows["modified_at"], rows["payload"], *said.values(), now]
+        return pa.RecordBatch.from_arrays([c.cast(f.type) for c, f in zip(columns, LOADED, strict=True)], schema=LOADED)
 
     def _arrow(self, sql: str, loaded_at: datetime) -> Iterator[pa.RecordBatch]:
         for batch in self.con.execute(sql, {"now": loaded_at}).to_arrow_reader(_ROWS_A_BATCH):
@@ -206,6 +239,7 @@ class Table:
         recent = "AND modified_at >= ?" if since else ""
         return (
             f"SELECT id FROM {self._held} ANTI JOIN {self._newest} USING (id) WHERE NOT is_deleted {recent} "
+            f"UNION ALL SELECT id FROM {self._revived} "
             f"UNION ALL SELECT id FROM {self._newest} WHERE NOT is_deleted"
         )
 
@@ -232,8 +266,26 @@ class Table:
         return f"newest_{self.slot}"
 
     @property
+    def _revived(self) -> str:
+        return f"revived_{self.slot}"
+
+    @property
     def _changed(self) -> str:
         return f"changed_{self.slot}"
+
+
+def _gathered(pages: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Pages put together, up to so many rows or bytes."""
+    some: list[pa.RecordBatch] = []
+    rows = size = 0
+    for page in pages:
+        some.append(page)
+        rows, size = rows + page.num_rows, size + page.nbytes
+        if rows >= _ROWS_A_BATCH or size >= _BYTES_A_BATCH:
+            yield pa.concat_batches(some)
+            some, rows, size = [], 0, 0
+    if rows:
+        yield pa.concat_batches(some)
 
 
 def write_nothing(path: Path) -> None:
@@ -255,6 +307,8 @@ def open_scratch(folder: Path, raw_file: Path) -> duckdb.DuckDBPyConnection:
         },
     )
     con.execute("SET TimeZone = 'UTC'")
+    # It takes a stream of pages for one row, and would hold all of them in memory to look the changes up in.
+    con.execute("SET disabled_optimizers = 'join_order,build_side_probe_side'")
     con.execute(
         "CREATE TABLE nothing_held (id VARCHAR, modified_at TIMESTAMPTZ, payload VARCHAR, is_deleted BOOLEAN, "
         "deleted_at TIMESTAMPTZ, _hash BIGINT)"

@@ -37,6 +37,14 @@ class Hint:
     reset_seconds: float | None = None
 
 
+class TooLongError(Exception):
+    """The vendor wants a longer pause than the caller has patience for; `seconds` is what is left of it."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"a pause of {seconds:.0f} s")
+        self.seconds = seconds
+
+
 class Pace:
     """Lets callers through at a rate that halves when the vendor objects and recovers while it does not.
 
@@ -57,10 +65,17 @@ class Pace:
         self._slots = threading.BoundedSemaphore(rate.concurrency)
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Waits until a request may start, and counts it as under way while the block runs."""
+    def turn(self, patience: float = float("inf")) -> Iterator[None]:
+        """Waits until a request may start, and counts it as under way while the block runs.
+
+        Raises:
+            TooLongError: that would take longer than `patience` seconds.
+        """
+        until = self._clock() + patience
         with self._slots:
             while wait := self._take():
+                if self._clock() + wait > until:
+                    raise TooLongError(wait)
                 self._sleep(wait)
             yield
 

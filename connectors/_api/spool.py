@@ -159,7 +159,7 @@ def _whole_pages(path: Path) -> Iterator[tuple[pa.RecordBatch, dict[str, Any]]]:
     with path.open("rb") as file:
         try:
             reader = pa.ipc.open_stream(file)
-        except (pa.ArrowInvalid, EOFError):
+        except (pa.ArrowInvalid, EOFError, OSError):
             return
         while True:
             try:

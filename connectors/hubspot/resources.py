@@ -49,8 +49,8 @@ CHECKED = {
     "deal_pipelines": "/crm/v3/pipelines/deals",
 }
 
-_page = envelope(results=RECORDS, after=("paging.next.after", str), total=int)
-_ids = envelope(results=list[dict[str, Any]], after=("paging.next.after", str))
+_page = envelope(needs="results", results=RECORDS, after=("paging.next.after", str), total=int)
+_ids = envelope(needs="results", results=list[dict[str, Any]], after=("paging.next.after", str))
 
 
 def resources() -> list[Resource]:

@@ -35,7 +35,9 @@ _DELETED = Head(modified="deleted_at", clock="seconds")
 _HOLDS = {"contacts": "data", "conversations": "conversations"}
 
 _id = msgspec.json.Decoder(struct_of({"id": str | int}))
-_gone = envelope(records=("conversations", RECORDS), page=("pages.page", int), pages=("pages.total_pages", int))
+_gone = envelope(
+    needs="records", records=("conversations", RECORDS), page=("pages.page", int), pages=("pages.total_pages", int)
+)
 _when = msgspec.json.Decoder(struct_of({"deleted_at": int}))
 
 
@@ -123,7 +125,10 @@ def _pages(ask: Callable[[str | None], Any], after: str | None, path: str) -> It
 
 def _page_of(name: str) -> Callable[[bytes], Any]:
     return envelope(
-        records=(_HOLDS[name], RECORDS), after=("pages.next.starting_after", str), total=("total_count", int)
+        needs="records",
+        records=(_HOLDS[name], RECORDS),
+        after=("pages.next.starting_after", str),
+        total=("total_count", int),
     )
 
 
@@ -195,5 +200,5 @@ def _is_before(record: Any, since: datetime) -> bool:
 
 
 def _whole(name: str, reading: Reading) -> Iterator[Page]:
-    page = reading.api.get(f"/{name}", decode=envelope(records=(name, RECORDS)))
+    page = reading.api.get(f"/{name}", decode=envelope(needs="records", records=(name, RECORDS)))
     yield Page(records=page.records or [])

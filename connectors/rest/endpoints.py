@@ -66,7 +66,7 @@ def _decoder(endpoint: Endpoint) -> Any:
         fields["next"] = (endpoint.paging.next, str | int)
     if endpoint.count:
         fields["total"] = (endpoint.count, int)
-    return envelope(**fields)
+    return envelope(needs="records", **fields)
 
 
 class _List:

@@ -1,8 +1,10 @@
 -- One row per article: a product that is sold as it is, or a variation of one.
 WITH own AS (
-    -- Prices are in the shop's currency, which neither repeats.
-    SELECT any_value(id) AS currency
-    FROM raw.currency
+    -- Currency and unit of weight are settings of the shop, which products do not repeat.
+    SELECT
+        max(payload->>'$.value') FILTER (id = 'woocommerce_currency') AS currency,
+        max(payload->>'$.value') FILTER (id = 'woocommerce_weight_unit') AS unit
+    FROM raw.settings
     WHERE NOT is_deleted
 ),
 article AS (
@@ -23,6 +25,9 @@ SELECT
     article.payload->>'$.price' AS price,
     own.currency,
     article.payload->>'$.global_unique_id' AS barcode,
+    TRY_CAST(article.payload->>'$.weight' AS DOUBLE)
+    * CASE own.unit WHEN 'g' THEN 1 WHEN 'kg' THEN 1000 WHEN 'oz' THEN 28.349523125 WHEN 'lbs' THEN 453.59237 END
+        AS weight_grams,
     (article.payload->>'$.status') = 'publish' AS is_active,
     (article.payload->>'$.date_created_gmt') || 'Z' AS created_at,
     article.modified_at AS source_updated_at,

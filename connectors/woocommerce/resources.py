@@ -30,8 +30,10 @@ CHECKED = {
     "customers": "customers",
     "products": "products",
     "orders": "orders",
-    "currency": "data/currencies/current",
+    "settings": "settings/general/woocommerce_currency",
 }
+#: Settings without which an article's price and weight say nothing.
+_SETTINGS = ("general/woocommerce_currency", "products/woocommerce_weight_unit")
 
 
 class Seen(msgspec.Struct):
@@ -86,7 +88,7 @@ def resources() -> list[Resource]:
         _resource(VARIATIONS, optional="WooCommerce 10.3"),
         _resource(ORDERS, has_trash=True),
         _resource(REFUNDS, optional="WooCommerce 9.0"),
-        Resource(name="currency", read=_currency, head=Head(key="code"), mode="snapshot"),
+        Resource(name="settings", read=_settings, mode="snapshot"),
     ]
 
 
@@ -194,9 +196,14 @@ def _count(path: str, reading: Reading) -> int | None:
     return None if total is None else int(total)
 
 
-def _currency(reading: Reading) -> Iterator[Page]:
-    """The shop's own currency, which its products do not say."""
-    yield Page(records=[reading.api.get(f"{BASE}/data/currencies/current", decode=bytes)])
+def _settings(reading: Reading) -> Iterator[Page]:
+    """The shop's currency and unit of weight, which its products do not say."""
+    yield Page(records=[reading.api.get(f"{BASE}/settings/{name}", decode=_one) for name in _SETTINGS])
+
+
+def _one(body: bytes) -> msgspec.Raw:
+    """An answer that is a single record."""
+    return msgspec.json.decode(body, type=msgspec.Raw)
 
 
 def _asked(reading: Reading, path: str, params: Mapping[str, Any], fits: Fits) -> tuple[list[Any], list[Seen]]:

@@ -98,7 +98,7 @@ def _resource(listing: Listing) -> Resource:
 
 
 def _accounts(reading: Reading) -> Iterator[Page]:
-    said = reading.api.get(f"{BASE}/Accounts", decode=envelope(records=("Accounts", RECORDS)))
+    said = reading.api.get(f"{BASE}/Accounts", decode=envelope(needs="records", records=("Accounts", RECORDS)))
     yield Page(records=said.records or [])
 
 
@@ -138,6 +138,7 @@ def _page(listing: Listing, reading: Reading, *, page: int, size: int, since: da
 def _page_of(name: str, page: int, size: int) -> Callable[[bytes], Any]:
     """Reads an answer, and makes sure that it is the page that was asked for."""
     cut = envelope(
+        needs="records",
         records=(name, RECORDS),
         page=("pagination.page", int),
         size=("pagination.pageSize", int),

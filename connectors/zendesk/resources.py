@@ -81,7 +81,9 @@ def _cursor_export(
     name: str, path: str, extra: Asked, field: str, gone: str | bool, reading: Reading
 ) -> Iterator[Page]:
     """Everything that changed, page by page from a cursor; records are gone whose `field` is `gone`."""
-    decode = envelope(records=(name, RECORDS), after=("after_cursor", str), ended=("end_of_stream", bool))
+    decode = envelope(
+        needs="records", records=(name, RECORDS), after=("after_cursor", str), ended=("end_of_stream", bool)
+    )
     look = _peek(field)
     asked: Asked = {"cursor": reading.position} if reading.position else {"start_time": _seconds(reading.since)}
     while True:
@@ -105,7 +107,9 @@ def _event_export(reading: Reading) -> Iterator[Page]:
 
     A page holds whole seconds, so a page that ends where it began is all there is of that second.
     """
-    decode = envelope(records=("ticket_events", RECORDS), after=("end_time", int), ended=("end_of_stream", bool))
+    decode = envelope(
+        needs="records", records=("ticket_events", RECORDS), after=("end_time", int), ended=("end_of_stream", bool)
+    )
     start = int(reading.position or _seconds(reading.since))
     while True:
         asked = {"start_time": start, "include": "comment_events", "per_page": _EXPORT}
@@ -125,7 +129,9 @@ def _ratings(reading: Reading) -> Iterator[Page]:
 
 def _list(name: str, path: str, reading: Reading, extra: Asked | None = None) -> Iterator[Page]:
     """A list by cursor, a hundred records a page."""
-    decode = envelope(records=(name, RECORDS), after=("meta.after_cursor", str), more=("meta.has_more", bool))
+    decode = envelope(
+        needs="records", records=(name, RECORDS), after=("meta.after_cursor", str), more=("meta.has_more", bool)
+    )
     after = reading.position
     while True:
         asked = {"page[size]": _LIST, **(extra or {}), **({"page[after]": after} if after else {})}

@@ -68,7 +68,12 @@ OPTIONS: dict[str, Callable[[Any, str], Mapping[str, Any]]] = {
     "freshdesk": lambda vendor, url: {"domain": "muehlbach", "key": vendor.KEY, "base_url": f"{url}/freshdesk/api/v2"},
     "hubspot": lambda vendor, url: {"token": vendor.TOKEN, "base_url": f"{url}/hubspot"},
     "pipedrive": lambda vendor, url: {"token": vendor.TOKEN, "base_url": f"{url}/pipedrive"},
-    "shopify": lambda vendor, url: {"shop": "demo.myshopify.com", "token": vendor.TOKEN, "base_url": f"{url}/shopify"},
+    "shopify": lambda vendor, url: {
+        "shop": "demo.myshopify.com",
+        "token": vendor.TOKEN,
+        "base_url": f"{url}/shopify",
+        "bulk_hours": 0.01,
+    },
     "salesforce": lambda vendor, url: {
         "base_url": f"{url}/salesforce",
         "client_id": vendor.CLIENT_ID,

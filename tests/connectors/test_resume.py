@@ -18,7 +18,7 @@ from sandbox.serve import Sandbox, serving
 from tests.connectors.rest.shop import VENDOR, item
 
 CODE = Path(__file__).parents[2]
-ITEMS, PAGE, KILLS = 20_000, 50, 20
+ITEMS, PAGE, KILLS = 8_000, 50, 20
 LOAD = """
 import json, sys
 from pathlib import Path

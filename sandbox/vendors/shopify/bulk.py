@@ -63,7 +63,7 @@ class Bulk:
     def __init__(self, store: Store, now: Callable[[], int]) -> None:
         self._store, self._now = store, now
         self._running: dict[str, threading.Thread] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def run(self, context: Context, query: str, *, group: bool) -> Body:
         """Starts an operation; gives the mutation's payload."""
@@ -89,14 +89,15 @@ class Bulk:
 
     def get(self, context: Context, global_id: str) -> Body | None:
         """An operation as it stands. The first look never finds it finished, however quick it was."""
-        record = self._store.get("bulk", number_of(global_id, "BulkOperation"))
-        if record is None:
-            return None
-        body = record.body
-        if body["status"] in ("CREATED", "RUNNING") and global_id not in self._running:
-            # The server that ran it is gone.
-            body = {**body, "status": "FAILED", "errorCode": "INTERNAL_SERVER_ERROR"}
-        self._put({**body, "seen": body["seen"] + 1})
+        with self._lock:
+            record = self._store.get("bulk", number_of(global_id, "BulkOperation"))
+            if record is None:
+                return None
+            body = record.body
+            if body["status"] in ("CREATED", "RUNNING") and global_id not in self._running:
+                # The server that ran it is gone.
+                body = {**body, "status": "FAILED", "errorCode": "INTERNAL_SERVER_ERROR"}
+            self._put({**body, "seen": body["seen"] + 1})
         if body["seen"] == 0 and body["status"] in ("COMPLETED", "FAILED"):
             return {
                 **body,
@@ -115,12 +116,13 @@ class Bulk:
 
     def cancel(self, context: Context, global_id: str) -> Body:
         """Cancels an operation; one that has ended says so."""
-        body = self.get(context, global_id)
-        if body is None:
-            return _refused([{"field": ["id"], "message": "Bulk operation does not exist"}])
-        if body["status"] in ("CREATED", "RUNNING"):
-            body = {**body, "status": "CANCELED"}
-            self._put(body)
+        with self._lock:
+            body = self.get(context, global_id)
+            if body is None:
+                return _refused([{"field": ["id"], "message": "Bulk operation does not exist"}])
+            if body["status"] in ("CREATED", "RUNNING"):
+                body = {**body, "status": "CANCELED"}
+                self._put(body)
         return {"bulkOperation": body, "userErrors": []}
 
     def file(self, number: str) -> Path:
@@ -128,7 +130,7 @@ class Bulk:
         return self._store.path.with_suffix("") / f"bulk-{number}.jsonl"
 
     def _work(self, context: Context, root: _Field, body: Body) -> None:
-        self._put({**body, "status": "RUNNING"})
+        self._stands({**body, "status": "RUNNING"})
         path, lines, roots = self.file(body["id"]), 0, 0
         path.parent.mkdir(parents=True, exist_ok=True)
         ending: Body = {"status": "COMPLETED", "errorCode": None}
@@ -140,23 +142,19 @@ class Bulk:
         except GraphQLError:
             ending = {"status": "FAILED", "errorCode": "ACCESS_DENIED"}
         except Exception:
-            self._put({**body, "status": "FAILED", "errorCode": "INTERNAL_SERVER_ERROR"})
+            self._stands({**body, "status": "FAILED", "errorCode": "INTERNAL_SERVER_ERROR"})
             raise
-        current = self._store.get("bulk", body["id"])
-        if current is not None and current.body["status"] == "CANCELED":
-            return
         has_file = ending["status"] == "COMPLETED" and lines > 0
-        self._put(
-            {
-                **body,
-                **ending,
-                "objectCount": lines,
-                "rootObjectCount": roots,
-                "completedAt": self._time(),
-                "fileSize": path.stat().st_size if has_file else None,
-                "file": has_file,
-            }
-        )
+        size = path.stat().st_size if has_file else None
+        counts = {"objectCount": lines, "rootObjectCount": roots, "fileSize": size, "file": has_file}
+        self._stands({**body, **ending, **counts, "completedAt": self._time()})
+
+    def _stands(self, body: Body) -> None:
+        """Writes down how an operation stands, unless it was cancelled meanwhile."""
+        with self._lock:
+            current = self._store.get("bulk", body["id"])
+            if current is None or current.body["status"] != "CANCELED":
+                self._put(body)
 
     def _put(self, body: Body) -> None:
         before = self._store.get("bulk", body["id"])

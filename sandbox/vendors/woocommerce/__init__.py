@@ -32,6 +32,11 @@ _STATUSES = ("pending", "processing", "on-hold", "completed", "cancelled", "refu
 _PUBLISHED = ("draft", "pending", "private", "publish")
 #: Orders of lists, and those of the store; records are numbered as they are made.
 _ORDERS: Mapping[str, Order] = {"date": "created", "registered_date": "created", "modified": "updated", "id": "seq"}
+#: Settings by group and name: what may be chosen, and what is.
+_SETTINGS = {
+    ("general", "woocommerce_currency"): (("CHF", "EUR", "GBP", "USD"), "EUR"),
+    ("products", "woocommerce_weight_unit"): (("kg", "g", "lbs", "oz"), "kg"),
+}
 
 Body = dict[str, Any]
 
@@ -104,19 +109,26 @@ def _routes(desk: Desk) -> Sequence[Route]:
 
         return answer
 
+    async def setting(request: Request) -> Response:
+        return _answered(desk, lambda: _setting(**request.path_params))
+
     base = "/wp-json/wc/v3"
     return [
         *(Route(f"{base}/{name}", listing(name)) for name in LISTS),
         *(Route(f"{base}/{name}/{{id:int}}", single(name)) for name in ("orders", "products", "customers")),
         Route(f"{base}/products/{{parent:int}}/variations", listing("variations")),
         Route(f"{base}/orders/{{parent:int}}/refunds", listing("refunds")),
-        Route(f"{base}/data/currencies/current", _currency),
+        Route(f"{base}/settings/{{group}}/{{id}}", setting),
         Route("/{path:path}", _no_route),
     ]
 
 
-async def _currency(request: Request) -> Response:
-    return JSONResponse({"code": "EUR", "name": "Euro", "symbol": "&euro;", "_links": {}})
+def _setting(group: str, id: str) -> Response:
+    if (group, id) not in _SETTINGS:
+        raise Refusal(404, "rest_setting_setting_invalid", "Invalid setting.")
+    options, value = _SETTINGS[group, id]
+    about = {"id": id, "label": id, "description": "", "type": "select", "default": value, "tip": ""}
+    return JSONResponse({**about, "options": {o: o for o in options}, "value": value, "group_id": group})
 
 
 async def _no_route(request: Request) -> Response:

@@ -238,6 +238,7 @@ def test_missing_scopes_are_named(made: Path, tmp_path: Path) -> None:
         # Stock is what a source can do without.
         findings = one.load().findings
         assert [(f.kind, f.table) for f in findings] == [("missing_table", "inventory_levels")]
+        assert one.sql("SELECT count(*) FROM raw.inventory_levels") == [(0,)]
         one.store.write_note("scopes", ["read_products", "read_orders"])
         assert any("read_customers" in sentence for sentence in connect(one))
         with pytest.raises(ConnectorError, match="read_customers"):

@@ -82,7 +82,10 @@ def test_a_first_load_holds_what_the_shop_holds_to_the_letter(shop: Served) -> N
         for id, record in expected.items():
             without = {k: v for k, v in held[id].items() if k in record.body}
             assert without == record.body
-    assert shop.sql("SELECT id FROM raw.currency") == [("EUR",)]
+    assert shop.sql("SELECT id, payload->>'$.value' FROM raw.settings ORDER BY id") == [
+        ("woocommerce_currency", "EUR"),
+        ("woocommerce_weight_unit", "kg"),
+    ]
 
 
 def test_orders_are_the_companys_to_the_cent(shop: Served, trade: Trade) -> None:
@@ -127,6 +130,8 @@ def test_products_are_what_is_sold_and_contacts_who_buys(shop: Served, trade: Tr
     assert {(row["currency"], row["brand"] is None, row["category"] is None) for row in products.values()} == {
         ("EUR", False, False)
     }
+    grams = {row["sku"]: row["weight_grams"] for row in products.values()}
+    assert grams == dict(trade.products.select("sku", "grams").iter_rows())
     assert bought <= products.keys()
     assert "1" in live(shop, "customers")
     assert people == live(shop, "customers") - {"1"}

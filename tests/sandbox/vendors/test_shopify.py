@@ -20,6 +20,7 @@ from sandbox.trade import make_trade
 from sandbox.truth import Truth
 from sandbox.vendors.shopify import CLIENT_ID, CLIENT_SECRET, TOKEN, VENDOR, VERSION
 from sandbox.vendors.shopify.admin import schema as spoken
+from sandbox.vendors.shopify.bulk import Bulk
 from sandbox.vendors.shopify.cost import Bucket
 from tests.connectors.shopify.schema import check, published
 
@@ -559,6 +560,20 @@ def test_faults_strike_pages(living: Running, kind: Any) -> None:
             rows = response.json()["data"]["customers"]["nodes"]
             assert rows == (good[::-1] if kind == "reordered_page" else good)
     assert asked(living, text, variables)["customers"]["nodes"] == good
+
+
+def test_a_look_at_an_operation_does_not_undo_its_end(living: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    put = Bulk._put
+
+    def slowly(self: Bulk, body: dict[str, Any]) -> None:
+        if body["status"] == "RUNNING" and body["seen"] > 0:
+            time.sleep(0.2)
+        put(self, body)
+
+    monkeypatch.setattr(Bulk, "_put", slowly)
+    operation, lines = bulk(living, BULK_ORDERS)
+    assert operation["status"] == "COMPLETED"
+    assert len(lines) == int(operation["objectCount"]) > 0
 
 
 def test_a_moving_page_moves_records_and_loses_none(living: Running) -> None:

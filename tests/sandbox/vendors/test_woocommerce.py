@@ -200,6 +200,9 @@ def test_who_has_no_key_and_what_is_not_there(served: Running) -> None:
         assert (answer.status_code, answer.json()["code"]) == (401, "woocommerce_rest_authentication_error")
     answer = ask(served, "orders/1")
     assert (answer.status_code, answer.json()["code"]) == (404, "woocommerce_rest_order_invalid_id")
+    answer = ask(served, "settings/general/colour")
+    assert (answer.status_code, answer.json()["code"]) == (404, "rest_setting_setting_invalid")
+    assert ask(served, "settings/products/woocommerce_weight_unit").json()["value"] == "kg"
     answer = ask(served, "parcels")
     assert (answer.status_code, answer.json()["code"]) == (404, "rest_no_route")
 
