@@ -7,10 +7,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import orjson
 import pytest
 
 from connectors._api.auth import OAuth2, Tokens, bearer
-from connectors._api.client import Again, Answer, ApiError, Client, Manners, Patience
+from connectors._api.client import Again, Answer, ApiError, Client, Manners, Patience, _read_body
 from connectors._api.pace import Pace, Rate
 from sandbox.serve import Running, Sandbox, serving
 from tests.connectors.rest.shop import VENDOR, item
@@ -120,3 +121,23 @@ def test_a_sentence_of_the_vendor_s_own_ends_it(running: Running) -> None:
     manners = Manners(judge=lambda answer: "the plan has ended" if isinstance(answer, Answer) else None)
     with pytest.raises(ApiError, match="/items/list: the plan has ended"):
         client(running, manners=manners).get("/items/list")
+
+
+@pytest.mark.parametrize(
+    ("sent", "name"),
+    [(rb"cut \ud83d", "cut \ufffd"), (b"caf\xe9", "caf\ufffd"), (rb"whole \ud83d\ude00", "whole \U0001f600")],
+)
+def test_half_a_character_does_not_stop_a_source(sent: bytes, name: str) -> None:
+    answer = Answer(status=200, headers={}, body=b'{"name":"' + sent + b'","price":1.10}')
+    sound, decoded = _read_body(answer, orjson.loads)
+    assert decoded["name"] == name
+    assert b"1.10" in sound.body
+
+
+def test_a_long_pause_for_one_is_not_waited_for_by_another(running: Running) -> None:
+    one = client(running, seconds=0.5)
+    one.pace.throttled(30.0)
+    began = time.monotonic()
+    with pytest.raises(ApiError, match="more than patience_seconds"):
+        one.get("/items/list")
+    assert time.monotonic() - began < 5

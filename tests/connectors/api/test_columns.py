@@ -75,3 +75,20 @@ def test_an_envelope_gives_records_uncut_and_the_rest_by_path() -> None:
 def test_a_body_that_is_cut_short_or_no_json_is_a_value_error(body: bytes) -> None:
     with pytest.raises(ValueError, match=r"truncated|malformed"):
         envelope(results=RECORDS)(body)
+
+
+def test_an_error_told_with_status_200_is_not_the_last_page() -> None:
+    sound, error = b'{"results":[]}', b'{"error":"try again"}'
+    assert envelope(needs="results", results=RECORDS)(sound).results == []
+    with pytest.raises(ValueError, match="no results in it"):
+        envelope(needs="results", results=RECORDS)(error)
+
+
+@pytest.mark.parametrize("moment", ["253402300800000", "1e300", '"inf"'])
+def test_a_time_beyond_all_times_is_none_or_set_aside(moment: str) -> None:
+    columns = Cutter(Head(modified="at", clock="milliseconds")).columns(
+        Page(records=[b'{"id":"1","at":1767225600000}', f'{{"id":"2","at":{moment}}}'.encode()])
+    )
+    assert columns.batch["id"].to_pylist()[0] == "1"
+    assert columns.batch.num_rows + len(columns.rejected) == 2
+    assert columns.batch["modified_at"].to_pylist()[1:] in ([], [None])
