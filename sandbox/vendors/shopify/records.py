@@ -189,7 +189,7 @@ def _products(out: Out, store: Store) -> None:
             "price",
             "grams",
             "stock",
-            tracked=pl.lit(False),
+            tracked=pl.lit(True),
             createdAt=iso("at"),
             updatedAt=iso("changed"),
         ),

@@ -202,7 +202,8 @@ def _found(store: Store, kind: List, asked: Asked, parent: int | None) -> tuple[
         which_page = {**which, "order": _ORDERS[asked.orderby], "descending": asked.order == "desc"}
         page = store.page(kind.collection, limit=asked.per_page, offset=start, **which_page)
         return store.count(kind.collection, **which), page
-    every = store.page(kind.collection, limit=10_000_000, deleted=None, **which)
+    only_trash = True if asked.statuses == ("trash",) else None
+    every = store.page(kind.collection, limit=10_000_000, deleted=only_trash, **which)
     found = _sorted([r for r in every if _passes(r, asked)], asked)
     return len(found), found[start : start + asked.per_page]
 
