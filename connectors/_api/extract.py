@@ -308,13 +308,10 @@ def _empty_part(load: _Load, resource: Resource, table: Table) -> _Part | None:
 def _find_deleted(load: _Load, resource: Resource, table: Table) -> int | None:
     """Marks what is gone; tells how many ids the source has, if it was asked for all of them."""
     # A record that was set aside is there all the same.
-    if load.spool.rejected(resource.name):
-        load.find(
-            "note", "info", f"{resource.name}: nothing is marked deleted while records are set aside.", resource.name
-        )
-    elif resource.mode == "snapshot":
+    is_whole = not load.spool.rejected(resource.name)
+    if resource.mode == "snapshot" and is_whole:
         _mark_gone(load, resource, table, table.alive(), None)
-    elif resource.mode == "window":
+    elif resource.mode == "window" and is_whole:
         since = load.reading(resource).since
         _mark_gone(load, resource, table, table.alive(), since)
     if resource.ids is None or not _sweep_is_due(load, resource):

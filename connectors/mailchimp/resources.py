@@ -309,7 +309,7 @@ def _sound(name: str, owner: Mapping[str, str], last: Sequence[bytes], body: byt
 
 
 def _decoder(name: str, owner: Sequence[str]) -> Callable[[bytes], Any]:
-    return envelope(needs=name, **{name: RECORDS, "total_items": int}, **dict.fromkeys(owner, str))
+    return envelope(**{name: RECORDS, "total_items": int}, **dict.fromkeys(owner, str))
 
 
 def _sole(decoder: Any, wanted: Mapping[str, str], body: bytes) -> bytes:

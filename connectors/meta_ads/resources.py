@@ -44,7 +44,7 @@ _CAMPAIGNS_A_PAGE = 200
 _ROWS_A_PAGE = 500
 _LONGEST_LOOK = 30.0
 
-_page = envelope(needs="data", data=RECORDS, after=("paging.cursors.after", str), next=("paging.next", str))
+_page = envelope(data=RECORDS, after=("paging.cursors.after", str), next=("paging.next", str))
 
 
 def resources(options: Any) -> list[Resource]:

@@ -45,8 +45,8 @@ _Event = struct_of(
         "data.object.customer": Any,
     }
 )
-_list = envelope(needs="data", data=RECORDS, has_more=bool, url=str)
-_events = envelope(needs="data", data=list[_Event], has_more=bool, url=str)  # type: ignore[valid-type]
+_list = envelope(data=RECORDS, has_more=bool, url=str)
+_events = envelope(data=list[_Event], has_more=bool, url=str)  # type: ignore[valid-type]
 _stub = msgspec.json.Decoder(struct_of({"id": str, "deleted": bool}))
 
 
