@@ -253,7 +253,8 @@ def test_missing_permissions_are_named(stripe: Served) -> None:
     stripe.more["tables"] = ["customers", "charges"]
     assert connector.connect(stripe.source) == []
     stripe.load()
-    assert stripe.tables() == ["charges", "customers"]
+    filled = [t for t in stripe.tables() if stripe.sql(f"SELECT count(*) FROM raw.{t}")[0][0]]
+    assert filled == ["charges", "customers"]
 
 
 Rows = Callable[[str], dict[str, dict[str, Any]]]
