@@ -194,3 +194,15 @@ class Connector:
     connect: Callable[[Source], list[str]] | None = None
     mappings: Path | None = None
     api: ApiVersion | None = None
+
+
+def held_columns(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str]]:
+    """Gives the columns that a raw file's tables have, with their DuckDB types; bookkeeping tables are among them."""
+    tables: dict[str, dict[str, str]] = {}
+    for table, column, kind in connection.execute(
+        "SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema = ? "
+        "ORDER BY ordinal_position",
+        [SCHEMA],
+    ).fetchall():
+        tables.setdefault(table, {})[column] = kind
+    return tables

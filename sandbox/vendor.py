@@ -64,6 +64,17 @@ def no_headers(limit: Limit, remaining: int, reset_seconds: float) -> Mapping[st
     return {}
 
 
+def records_under(*names: str) -> Callable[[Any], list[Any] | None]:
+    """For vendors that have the records of an answer in a list under one of these names."""
+
+    def records_of(body: Any) -> list[Any] | None:
+        if not isinstance(body, dict):
+            return None
+        return next((body[name] for name in names if isinstance(body.get(name), list)), None)
+
+    return records_of
+
+
 @dataclass(frozen=True, kw_only=True)
 class Vendor:
     """One vendor of the demo company.

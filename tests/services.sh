@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Brings the servers that tests need: PostgreSQL, MariaDB and OpenSSH, from Debian's packages. Tests start private ones on
-# loopback from their programs. Says nothing where they are there; never fails, since tests without them say so and skip.
+# Brings the programs that tests need, from Debian's packages: PostgreSQL, MariaDB and OpenSSH, of which tests start private
+# servers on loopback, and npm, which fetches the schema that Shopify publishes. Says nothing where they are there; never
+# fails, since tests without them say so and skip.
 set -uo pipefail
 
 wanted=()
@@ -9,6 +10,7 @@ command -v mariadbd > /dev/null || [ -x /usr/sbin/mariadbd ] || wanted+=(mariadb
 [ -x /usr/sbin/sshd ] || wanted+=(openssh-server)
 command -v ssh-keygen > /dev/null || wanted+=(openssh-client)
 command -v openssl > /dev/null || wanted+=(openssl)
+command -v npm > /dev/null || wanted+=(npm)
 [ ${#wanted[@]} -eq 0 ] && exit 0
 
 without() {

@@ -21,10 +21,10 @@ import pyarrow.compute as pc
 
 from connectors._api import drift, ledger
 from connectors._api.client import ApiError, Client
-from connectors._api.columns import Cutter
+from connectors._api.columns import Cutter, Rejected
 from connectors._api.merge import Table, open_scratch, write_nothing
 from connectors._api.options import ApiOptions, fingerprint
-from connectors._api.resource import Head, Page, Reading, Resource, Sweep
+from connectors._api.resource import RAW_COLUMNS, Head, Page, Reading, Resource, Sweep
 from connectors._api.spool import Mark, Spool
 from connectors.base import Extraction, Finding, Severity, Source, SourceCount, Workspace
 
@@ -40,6 +40,14 @@ _FEW = 20
 _MOST = 0.5
 _FETCHED_AT_ONCE = 1_000
 _WEEK = timedelta(days=7)
+_DLT_TYPES = {
+    "VARCHAR": "text",
+    "TIMESTAMP WITH TIME ZONE": "timestamp",
+    "JSON": "json",
+    "BOOLEAN": "bool",
+    "BIGINT": "bigint",
+}
+_HINTS: Any = {name: {"data_type": _DLT_TYPES[kind], "nullable": name != "id"} for name, kind in RAW_COLUMNS.items()}
 
 
 class _StoppedError(ApiError):
@@ -54,7 +62,6 @@ class _Load:
     workspace: Workspace
     options: ApiOptions
     api: Client
-    version: str
     spool: Spool
     held: ledger.Held
     findings: list[Finding] = field(default_factory=list)
@@ -100,11 +107,11 @@ def build(
     with workspace.reading() as connection:
         held = ledger.read(connection)
     plan = _plan(options, chosen, held, version, workspace.loaded_at)
-    spool, resumed = Spool.open(workspace.pending, plan, match=("match",))
+    spool, resumed = Spool.open(workspace.pending, plan)
     if resumed and workspace.loaded_at - datetime.fromisoformat(spool.plan["began"]) > _KEEP_PENDING:
         spool.remove()
-        spool, resumed = Spool.open(workspace.pending, plan, match=("match",))
-    load = _Load(source, workspace, options, api, version, spool, held)
+        spool, resumed = Spool.open(workspace.pending, plan)
+    load = _Load(source, workspace, options, api, spool, held)
     try:
         _read_all(load, chosen)
         if api.mended:
@@ -274,11 +281,12 @@ def _compare_all(load: _Load, chosen: Sequence[Resource], others: Sequence[Resou
 
 def _compare(load: _Load, resource: Resource, table: Table) -> _Part | None:
     """Works out what a table's rows become, and what there is to note about it."""
+    mark = load.spool.mark(resource.name)
     table.take(partial(load.spool.batches, resource.name))
     load.spool.forget(f"{resource.name}~")
     # What a sweep fetches later was not read in the order of changes, so it says nothing about what is still to come.
     newest = table.newest_change()
-    swept = _find_deleted(load, resource, table)
+    swept = _find_deleted(load, resource, table, is_whole=not mark.rejected)
     counted, how = _count(load, resource), resource.count_how
     may_sweep = resource.ids is not None and swept is None and _often(load, resource) != "never"
     if may_sweep and counted is not None and counted != table.live():
@@ -288,8 +296,8 @@ def _compare(load: _Load, resource: Resource, table: Table) -> _Part | None:
     if counted is not None:
         load.counts.append(SourceCount(table=resource.name, source_rows=counted, held_rows=table.live(), how=how))
     path, rows = table.changes(load.workspace.scratch, load.workspace.loaded_at)
-    _note_state(load, resource, newest, was_swept=swept is not None, has_changes=path is not None)
-    _note_rejected(load, resource)
+    _note_state(load, resource, mark, newest, was_swept=swept is not None, has_changes=path is not None)
+    _note_rejected(load, resource, mark.rejected)
     if path is None:
         return _empty_part(load, resource, table)
     _note_drift(load, resource, table.shapes(path))
@@ -305,10 +313,11 @@ def _empty_part(load: _Load, resource: Resource, table: Table) -> _Part | None:
     return _Part(path=path, rows=0, is_new=True)
 
 
-def _find_deleted(load: _Load, resource: Resource, table: Table) -> int | None:
-    """Marks what is gone; tells how many ids the source has, if it was asked for all of them."""
-    # A record that was set aside is there all the same.
-    is_whole = not load.spool.rejected(resource.name)
+def _find_deleted(load: _Load, resource: Resource, table: Table, *, is_whole: bool) -> int | None:
+    """Marks what is gone; tells how many ids the source has, if it was asked for all of them.
+
+    A record that was set aside is there all the same, so what was read is not whole then.
+    """
     if resource.mode == "snapshot" and is_whole:
         _mark_gone(load, resource, table, table.alive(), None)
     elif resource.mode == "window" and is_whole:
@@ -387,12 +396,11 @@ def _count(load: _Load, resource: Resource) -> int | None:
 
 
 def _note_state(
-    load: _Load, resource: Resource, newest: datetime | None, *, was_swept: bool, has_changes: bool
+    load: _Load, resource: Resource, mark: Mark, newest: datetime | None, *, was_swept: bool, has_changes: bool
 ) -> None:
     """Notes where the next read begins, if that is elsewhere than before."""
     before = dict(load.held.states.get(resource.name, {}))
     after: dict[str, Any] = dict(before)
-    mark = load.spool.mark(resource.name)
     began = datetime.fromisoformat(mark.began) if mark.began else load.api.now()
     # What changed while the read went on may have changed behind its back, and a record may be from the future: neither
     # hides what is to come, and by itself neither is news.
@@ -414,8 +422,7 @@ def _moment(text: str) -> datetime:
     return datetime.fromisoformat(text) if text else datetime.min.replace(tzinfo=UTC)
 
 
-def _note_rejected(load: _Load, resource: Resource) -> None:
-    rejected = load.spool.rejected(resource.name)
+def _note_rejected(load: _Load, resource: Resource, rejected: Sequence[Rejected]) -> None:
     if rejected:
         load.find(
             "rejected_record",
@@ -455,7 +462,7 @@ def _hand_over(parts: Mapping[str, _Part]) -> list[Any]:
         dlt.resource(
             _load_file(part),
             name=name,
-            columns=_COLUMNS,
+            columns=_HINTS,
             primary_key="id",
             # A table that holds none of the records needs no staging table, which halves the time.
             write_disposition="append" if part.is_new else "merge",
@@ -467,16 +474,5 @@ def _hand_over(parts: Mapping[str, _Part]) -> list[Any]:
 def _load_file(part: _Part) -> Iterator[Any]:
     import dlt
 
-    hints = dlt.mark.make_hints(columns=_COLUMNS)
+    hints = dlt.mark.make_hints(columns=_HINTS)
     yield dlt.mark.with_file_import(str(part.path), "parquet", part.rows, hints=hints)
-
-
-_COLUMNS: Any = {
-    "id": {"data_type": "text", "nullable": False},
-    "modified_at": {"data_type": "timestamp", "nullable": True},
-    "payload": {"data_type": "json", "nullable": True},
-    "is_deleted": {"data_type": "bool", "nullable": True},
-    "deleted_at": {"data_type": "timestamp", "nullable": True},
-    "_hash": {"data_type": "bigint", "nullable": True},
-    "_loaded_at": {"data_type": "timestamp", "nullable": True},
-}

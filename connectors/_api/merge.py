@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from connectors._api.columns import SPOOLED
+from connectors._api.resource import RAW_COLUMNS
 from warehouse.sql import literal, quoted
 
 if TYPE_CHECKING:
@@ -25,18 +26,15 @@ if TYPE_CHECKING:
 Pages = Callable[[], Iterator[pa.RecordBatch]]
 
 _PLACED = SPOOLED.append(pa.field("place", pa.int64()))
+_ARROW_TYPES = {
+    "VARCHAR": pa.string(),
+    "TIMESTAMP WITH TIME ZONE": pa.timestamp("us", "UTC"),
+    "JSON": pa.string(),
+    "BOOLEAN": pa.bool_(),
+    "BIGINT": pa.int64(),
+}
 #: As dlt will have it; a file that differs in nothing is taken over as it is.
-LOADED = pa.schema(
-    [
-        pa.field("id", pa.string(), nullable=False),
-        ("modified_at", pa.timestamp("us", "UTC")),
-        ("payload", pa.string()),
-        ("is_deleted", pa.bool_()),
-        ("deleted_at", pa.timestamp("us", "UTC")),
-        ("_hash", pa.int64()),
-        ("_loaded_at", pa.timestamp("us", "UTC")),
-    ]
-)
+_LOADED = pa.schema([pa.field(n, _ARROW_TYPES[kind], nullable=n != "id") for n, kind in RAW_COLUMNS.items()])
 _SHAPES_FROM = 5_000
 _ROWS_A_BATCH = 20_000
 _BYTES_A_BATCH = 32_000_000
@@ -156,7 +154,7 @@ class Table:
         if count == 0:
             return None, 0
         path = folder / f"{self.name}.parquet"
-        with pq.ParquetWriter(path, LOADED, compression="lz4") as writer:
+        with pq.ParquetWriter(path, _LOADED, compression="lz4") as writer:
             for batch in self._changed_rows(loaded_at):
                 writer.write_batch(batch)
         return path, count
@@ -213,14 +211,13 @@ class Table:
         ).to_arrow_table()
         rows = page.take(kept["at"].combine_chunks())
         said = {name: kept[name].combine_chunks() for name in ("is_deleted", "deleted_at", "hash")}
-        now = pa.repeat(pa.scalar(loaded_at, LOADED.field("_loaded_at").type), len(rows))
+        now = pa.repeat(pa.scalar(loaded_at, _LOADED.field("_loaded_at").type), len(rows))
         columns = [rows["id"], rows["modified_at"], rows["payload"], *said.values(), now]
-        return pa.RecordBatch.from_arrays([c.cast(f.type) for c, f in zip(columns, LOADED, strict=True)], schema=LOADED)
+        return _loaded(columns)
 
     def _arrow(self, sql: str, loaded_at: datetime) -> Iterator[pa.RecordBatch]:
         for batch in self.con.execute(sql, {"now": loaded_at}).to_arrow_reader(_ROWS_A_BATCH):
-            columns = [c.cast(f.type) for c, f in zip(batch.columns, LOADED, strict=True)]
-            yield pa.RecordBatch.from_arrays(columns, schema=LOADED)
+            yield _loaded(batch.columns)
 
     def _choose(self) -> None:
         """Of each record read, the version that counts."""
@@ -288,9 +285,14 @@ def _gathered(pages: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         yield pa.concat_batches(some)
 
 
+def _loaded(columns: Sequence[pa.Array]) -> pa.RecordBatch:
+    columns = [c.cast(f.type) for c, f in zip(columns, _LOADED, strict=True)]
+    return pa.RecordBatch.from_arrays(columns, schema=_LOADED)
+
+
 def write_nothing(path: Path) -> None:
     """Writes a file of changes without rows, which has the columns of a raw table all the same."""
-    pq.write_table(LOADED.empty_table(), path, compression="lz4")
+    pq.write_table(_LOADED.empty_table(), path, compression="lz4")
 
 
 def open_scratch(folder: Path, raw_file: Path) -> duckdb.DuckDBPyConnection:
@@ -309,10 +311,7 @@ def open_scratch(folder: Path, raw_file: Path) -> duckdb.DuckDBPyConnection:
     con.execute("SET TimeZone = 'UTC'")
     # It takes a stream of pages for one row, and would hold all of them in memory to look the changes up in.
     con.execute("SET disabled_optimizers = 'join_order,build_side_probe_side'")
-    con.execute(
-        "CREATE TABLE nothing_held (id VARCHAR, modified_at TIMESTAMPTZ, payload VARCHAR, is_deleted BOOLEAN, "
-        "deleted_at TIMESTAMPTZ, _hash BIGINT)"
-    )
+    con.execute(f"CREATE TABLE nothing_held ({', '.join(f'{name} {kind}' for name, kind in RAW_COLUMNS.items())})")
     if raw_file.exists():
         con.execute(f"ATTACH {literal(str(raw_file))} AS held (READ_ONLY)")
     return con

@@ -26,7 +26,6 @@ RAW_COLUMNS: Mapping[str, str] = {
     "_loaded_at": "TIMESTAMP WITH TIME ZONE",
 }
 
-#: iso; seconds and milliseconds since 1970, as numbers or text; microsoft: milliseconds as /Date(1541176592690+0000)/.
 #: What they hold, for those who look at them.
 RAW_MEANINGS: Mapping[str, str] = {
     "id": "The source's id of the record.",
@@ -44,6 +43,7 @@ def iso(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+#: iso; seconds and milliseconds since 1970, as numbers or text; microsoft: milliseconds as /Date(1541176592690+0000)/.
 Clock = Literal["iso", "seconds", "milliseconds", "microsoft"]
 #: incremental: what changed since the last read; snapshot: all of it each time, what is not there is deleted;
 #: window: all of it from `since` on, what is not there any more from that moment on is deleted.

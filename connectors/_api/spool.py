@@ -24,7 +24,8 @@ _OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")
 class Mark:
     """How far a resource's read has come: what its last page said, and whether it is complete.
 
-    `began` is the vendor's clock when the read began, the first time if it was cut off since.
+    `began` is the vendor's clock when the read began, the first time if it was cut off since. `rejected` are the
+    records that could not be put into columns.
     """
 
     began: str | None = None
@@ -32,20 +33,22 @@ class Mark:
     state: Mapping[str, Any] | None = None
     done: bool = False
     rows: int = 0
+    rejected: Sequence[Rejected] = ()
 
 
 class Spool:
     """The pages of one load of one source.
 
-    `plan` is kept with them: what the load was told when it began, which one that goes on must be told again.
+    `plan` is kept with them: what the load was told when it began, which one that goes on must be told again. Its key
+    `match` says whether another load is about the same.
     """
 
     def __init__(self, folder: Path, plan: Mapping[str, Any]) -> None:
         self.folder, self.plan = folder, plan
 
     @classmethod
-    def open(cls, folder: Path, plan: Mapping[str, Any], *, match: Sequence[str]) -> tuple[Spool, bool]:
-        """Gives the spool that an earlier load left, if it agrees in the keys of `match`, else an empty one.
+    def open(cls, folder: Path, plan: Mapping[str, Any]) -> tuple[Spool, bool]:
+        """Gives the spool that an earlier load left, if its plan matches, else an empty one.
 
         Returns:
             The spool, with the plan in force, and whether it goes on with an earlier load.
@@ -53,7 +56,7 @@ class Spool:
         path = folder / "plan.json"
         if path.exists():
             before = json.loads(path.read_text(encoding="utf-8"))
-            if all(before.get(key) == plan[key] for key in match):
+            if before["match"] == plan["match"]:
                 return cls(folder, before), True
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
@@ -66,14 +69,16 @@ class Spool:
         """Tells how far a series has come."""
         done = self._done_file(name)
         began, position, state, rows = None, None, None, 0
+        rejected: list[Rejected] = []
         for batch, said in self._pages(name):
             began = began or said.get("began")
             rows += batch.num_rows
             position = said.get("position")
             state = said["state"] if said.get("state") is not None else state
+            rejected += [Rejected(**one) for one in said.get("rejected", [])]
         if done.exists():
             state = json.loads(done.read_text(encoding="utf-8")).get("state", state)
-        return Mark(began=began, position=position, state=state, done=done.exists(), rows=rows)
+        return Mark(began=began, position=position, state=state, done=done.exists(), rows=rows, rejected=rejected)
 
     def series(self, name: str) -> Series:
         """Opens a series for more pages; call `close` when done."""
@@ -85,13 +90,6 @@ class Spool:
         for batch, _ in self._pages(name):
             yield batch
 
-    def rejected(self, name: str) -> list[Rejected]:
-        """Gives the records of a series that could not be put into columns."""
-        found = []
-        for _, said in self._pages(name):
-            found += [Rejected(**one) for one in said.get("rejected", [])]
-        return found
-
     def restart(self, name: str) -> None:
         """Forgets a series."""
         for path in (*self.folder.glob(f"{name}.*.arrows"), self._done_file(name)):
@@ -101,10 +99,6 @@ class Spool:
         """Forgets all series whose names begin like this."""
         for path in self.folder.glob(f"{prefix}*.arrows"):
             path.unlink()
-
-    def count(self, prefix: str) -> int:
-        """Counts the series whose names begin like this."""
-        return len({path.name.rsplit(".", 2)[0] for path in self.folder.glob(f"{prefix}*.arrows")})
 
     def remove(self) -> None:
         """Forgets everything; the load is over."""

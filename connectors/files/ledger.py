@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
-from connectors.base import SCHEMA
+from connectors.base import SCHEMA, held_columns
 from connectors.files.names import Change
 from connectors.files.staging import Rejected
 from warehouse.sql import quoted
@@ -89,13 +89,7 @@ def read_state(connection: duckdb.DuckDBPyConnection | None) -> State:
     """Reads the state, empty before the first load."""
     if connection is None:
         return State()
-    tables: dict[str, dict[str, str]] = {}
-    for table, column, kind in connection.execute(
-        "SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema = ? "
-        "ORDER BY ordinal_position",
-        [SCHEMA],
-    ).fetchall():
-        tables.setdefault(table, {})[column] = kind
+    tables = held_columns(connection)
     if "_file" not in tables:
         return State({}, tables)
     names = ", ".join(quoted(one.name) for one in fields(Entry))

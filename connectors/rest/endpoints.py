@@ -14,7 +14,7 @@ from typing import Any
 
 from connectors._api.body import RECORDS, envelope, records
 from connectors._api.client import Answer
-from connectors._api.resource import Head, Page, Reading, Resource
+from connectors._api.resource import Head, Page, Reading, Resource, iso
 from connectors.rest.options import CursorPaging, Endpoint, LinkPaging, NumberPaging, RestOptions
 
 _NEXT = re.compile(r'<([^>]*)>\s*;[^,]*\brel="?next"?')
@@ -119,7 +119,7 @@ def _count(endpoint: Endpoint, reading: Reading) -> int | None:
 
 def _written(moment: datetime, format: str) -> str:
     if format == "iso":
-        return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return iso(moment)
     if format == "date":
         return moment.astimezone(UTC).strftime("%Y-%m-%d")
     return str(int(moment.timestamp()) * (1 if format == "seconds" else 1000))

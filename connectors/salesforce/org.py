@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -94,11 +93,6 @@ def select(name: str, asked: Sequence[Field], where: str) -> str:
     """A query for fields, or for the number where there are none."""
     listed = ",".join(field.name for field in asked) or "COUNT()"
     return f"SELECT {listed} FROM {name}" + (f" WHERE {where}" if where else "")
-
-
-def moment(at: datetime) -> str:
-    """A time as a query names it; what is asked for is a whole second."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _page_of(name: str, asked: Sequence[Field], after: str) -> Callable[[bytes], Found]:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, time, timedelta
 from functools import partial
 from urllib.parse import quote_plus
 
-from connectors._api.resource import Head, Page, Reading, Resource
+from connectors._api.resource import Head, Page, Reading, Resource, iso
 from connectors.salesforce import bulk, org
 from connectors.salesforce.org import Field
 
@@ -60,11 +60,11 @@ def _read(name: str, reading: Reading) -> Iterator[Page]:
     asked = org.fields(reading.api, name)
     state = {"fields": hashlib.sha256("\n".join(field.name for field in asked).encode()).hexdigest()}
     since = reading.since if reading.state == state else _start(reading)
-    position = reading.position or {"until": org.moment(reading.api.now())}
+    position = reading.position or {"until": iso(reading.api.now())}
     yield Page(records=[], position=position, state=state)
     where = f"SystemModstamp < {position['until']}"
     if since is not None:
-        where = f"SystemModstamp >= {org.moment(since)} AND {where}"
+        where = f"SystemModstamp >= {iso(since)} AND {where}"
     is_everything = since == _start(reading)
     if "job" in position or ("last" not in position and _is_for_a_job(reading, name, asked, where, is_everything)):
         yield from bulk.pages(reading.api, asked, org.select(name, asked, where), position)
@@ -100,7 +100,7 @@ def _there(name: str, reading: Reading) -> str:
     start = _start(reading)
     parts = [
         "" if name in _EVERLASTING else "IsDeleted = false",
-        f"SystemModstamp >= {org.moment(start)}" if start else "",
+        f"SystemModstamp >= {iso(start)}" if start else "",
     ]
     return " AND ".join(part for part in parts if part)
 

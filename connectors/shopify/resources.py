@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from connectors._api.resource import Head, Page, Reading, Resource
+from connectors._api.resource import Head, Page, Reading, Resource, iso
 from connectors.shopify.bulk import exported
 from connectors.shopify.graphql import TooDear, queried
 
@@ -162,7 +162,7 @@ def _resource(table: Table) -> Resource:
 def _read(table: Table, reading: Reading) -> Iterator[Page]:
     """Everything by a bulk operation, if it is the first time, and what changed since it began; else what changed."""
     position = dict(reading.position or {})
-    since = position.get("since") or (_iso(reading.since) if reading.since else None)
+    since = position.get("since") or (iso(reading.since) if reading.since else None)
     if since is None:
         began = yield from _everything(table, reading, position)
         position, since = {}, began
@@ -177,7 +177,7 @@ def _everything(table: Table, reading: Reading, position: dict[str, Any]) -> Gen
             records=[encoded(record, children, table) for record, children in found.records], position=found.position
         )
         began = found.began
-    return _iso(datetime.fromisoformat(began) - _LOOKBACK)
+    return iso(datetime.fromisoformat(began) - _LOOKBACK)
 
 
 def _changed(table: Table, reading: Reading, since: str, after: str | None) -> Iterator[Page]:
@@ -274,7 +274,7 @@ def _deleted_products(reading: Reading) -> Iterator[Page]:
         nodes { id createdAt ... on BasicEvent { subjectId } } pageInfo { hasNextPage endCursor }
       }
     }"""
-    search = f"action:destroy AND subject_type:PRODUCT AND created_at:>='{_iso(reading.since)}'"
+    search = f"action:destroy AND subject_type:PRODUCT AND created_at:>='{iso(reading.since)}'"
     after = reading.position
     while True:
         page = queried(reading.api, query, {"after": after, "query": search}, needs="events")["events"]
@@ -305,7 +305,3 @@ def _sorted(record: dict[str, Any]) -> bytes:
     import orjson
 
     return orjson.dumps(record, option=orjson.OPT_SORT_KEYS)
-
-
-def _iso(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
-from connectors.base import SCHEMA
+from connectors.base import held_columns
 
 if TYPE_CHECKING:
     import duckdb
@@ -72,13 +72,7 @@ def read(connection: duckdb.DuckDBPyConnection | None) -> State:
     """Reads the state, empty before the first load."""
     if connection is None:
         return State()
-    tables: dict[str, dict[str, str]] = {}
-    for table, column, kind in connection.execute(
-        "SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema = ? "
-        "ORDER BY ordinal_position",
-        [SCHEMA],
-    ).fetchall():
-        tables.setdefault(table, {})[column] = kind
+    tables = held_columns(connection)
     if "_table" not in tables:
         return State({}, tables)
     rows = connection.execute(

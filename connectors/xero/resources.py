@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from connectors._api.body import RECORDS, at, envelope, struct_of
-from connectors._api.resource import Head, Page, Reading, Resource
+from connectors._api.resource import Head, Page, Reading, Resource, iso
 
 BASE = "/api.xro/2.0"
 #: How long a read may be interrupted and go on by page number, and how far the next one looks back: what changed while
@@ -131,7 +131,7 @@ def _parted(records: Sequence[Any]) -> tuple[list[Any], list[Any]]:
 def _page(listing: Listing, reading: Reading, *, page: int, size: int, since: datetime | None, **more: str) -> Any:
     """One page in the order of ids."""
     asked = {**listing.always, "order": f"{listing.id} ASC", "page": page, "pageSize": size, **more}
-    headers = {"If-Modified-Since": since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")} if since else None
+    headers = {"If-Modified-Since": iso(since)} if since else None
     return reading.api.get(f"{BASE}/{listing.name}", asked, headers=headers, decode=_page_of(listing.name, page, size))
 
 

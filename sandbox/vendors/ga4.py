@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox.store import Store
-from sandbox.vendor import Desk, Limit, Vendor
+from sandbox.vendor import Desk, Limit, Vendor, records_under
 from sandbox.vendors import _ga4_property as ga4_property
 from sandbox.vendors import _google
 
@@ -289,11 +289,6 @@ def _is_page(request: Request) -> bool:
     return request.url.path.endswith(":runReport")
 
 
-def _records_of(body: Any) -> list[Any] | None:
-    rows = body.get("rows") if isinstance(body, dict) else None
-    return rows if isinstance(rows, list) else None
-
-
 VENDOR = Vendor(
     name="ga4",
     source="web",
@@ -305,5 +300,5 @@ VENDOR = Vendor(
     # A project has 14,000 tokens of a property in an hour; Google says that most reports cost ten or fewer.
     limit=Limit(requests=_PROJECT_TOKENS // _COST, seconds=3_600),
     is_page=_is_page,
-    records_of=_records_of,
+    records_of=records_under("rows"),
 )

@@ -15,7 +15,9 @@ from transforms.clean.base import CleanContext
 from transforms.clean.load import clean_source
 from warehouse.contracts import entities
 
-Cleaned = Callable[[str], list[dict[str, Any]]]
+Row = dict[str, Any]
+Cleaned = Callable[[str], list[Row]]
+CleanedById = Callable[[str], dict[str, Row]]
 
 
 @contextmanager
@@ -25,6 +27,21 @@ def cleaning(one: Served) -> Iterator[Cleaned]:
         con.execute("SET TimeZone = 'UTC'")
         con.execute(f"ATTACH '{one.root / 'raw/source.duckdb'}' AS raw_source (READ_ONLY)")
         yield lambda entity: _clean(one.name, con, entity)
+
+
+@contextmanager
+def cleaning_by_id(one: Served) -> Iterator[CleanedById]:
+    """Loads, and gives a function from an entity to its clean rows by id."""
+    one.load()
+    with cleaning(one) as clean:
+
+        def rows(entity: str) -> dict[str, Row]:
+            found = clean(entity)
+            by_id = {row["source_id"]: row for row in found}
+            assert len(by_id) == len(found)
+            return by_id
+
+        yield rows
 
 
 def _clean(connector: str, con: duckdb.DuckDBPyConnection, entity: str) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""One small demo company for all tests of this folder; tests that edit it make a copy."""
+"""One small demo company for all tests of this folder, which is never edited; what is served is a copy."""
 
 from __future__ import annotations
 

@@ -7,12 +7,11 @@ writing, and custom objects.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from starlette.requests import Request
 from starlette.routing import Route
 
-from sandbox.vendor import Desk, Limit, Vendor
+from sandbox.vendor import Desk, Limit, Vendor, records_under
 from sandbox.vendors.hubspot import answers, nights, records
 from sandbox.vendors.hubspot.errors import error
 
@@ -49,11 +48,6 @@ def _limit_headers(limit: Limit, remaining: int, reset_seconds: float) -> Mappin
     }
 
 
-def _records_of(body: Any) -> list[Any] | None:
-    results = body.get("results") if isinstance(body, dict) else None
-    return results if isinstance(results, list) else None
-
-
 VENDOR = Vendor(
     name="hubspot",
     source="crm",
@@ -65,5 +59,5 @@ VENDOR = Vendor(
     limit=Limit(requests=190, seconds=10),
     limit_headers=_limit_headers,
     is_page=_is_page,
-    records_of=_records_of,
+    records_of=records_under("results"),
 )

@@ -10,7 +10,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from sandbox.vendor import Desk, Limit, Vendor
+from sandbox.vendor import Desk, Limit, Vendor, records_under
 from sandbox.vendors.intercom.answers import refusal, routes
 from sandbox.vendors.intercom.changes import night
 from sandbox.vendors.intercom.records import fill
@@ -47,12 +47,6 @@ def _limit_headers(limit: Limit, remaining: int, reset_seconds: float) -> Mappin
     return {"X-RateLimit-Limit": str(limit.requests), "X-RateLimit-Remaining": str(remaining)}
 
 
-def _records_of(body: Any) -> list[Any] | None:
-    if not isinstance(body, dict):
-        return None
-    return next((body[name] for name in ("data", "conversations", "admins", "teams") if name in body), None)
-
-
 VENDOR = Vendor(
     name="intercom",
     source="",
@@ -65,7 +59,7 @@ VENDOR = Vendor(
     limit=Limit(requests=1_667, seconds=10),
     limit_headers=_limit_headers,
     is_page=_is_page,
-    records_of=_records_of,
+    records_of=records_under("data", "conversations", "admins", "teams"),
 )
 
 __all__ = ["TOKEN", "VENDOR"]

@@ -8,22 +8,14 @@ Stricter than Mailchimp: parameters that it would ignore are refused.
 
 from __future__ import annotations
 
-from typing import Any
-
 from starlette.requests import Request
 
-from sandbox.vendor import Limit, Vendor
+from sandbox.vendor import Limit, Vendor, records_under
 from sandbox.vendors.mailchimp.answers import KEY, RECORDS, authorised, error, routes
 from sandbox.vendors.mailchimp.changes import night
 from sandbox.vendors.mailchimp.records import LIST_ID, fill
 
 __all__ = ["KEY", "LIST_ID", "VENDOR"]
-
-
-def _records_of(body: Any) -> list[Any] | None:
-    if not isinstance(body, dict):
-        return None
-    return next((body[name] for name in RECORDS if isinstance(body.get(name), list)), None)
 
 
 def _is_page(request: Request) -> bool:
@@ -41,5 +33,5 @@ VENDOR = Vendor(
     # Ten requests at once is all that Mailchimp allows; an answer of its own takes a tenth of a second at least.
     limit=Limit(requests=10, seconds=0.1),
     is_page=_is_page,
-    records_of=_records_of,
+    records_of=records_under(*RECORDS),
 )

@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.vendor import Desk, Limit, Vendor
+from sandbox.vendor import Desk, Limit, Vendor, records_under
 from sandbox.vendors.meta_ads import account, edges, insights
 from sandbox.vendors.meta_ads.insights import ACCOUNT_ID
 from sandbox.vendors.meta_ads.parameters import Refused, error_body, number, read, report_of
@@ -180,11 +180,6 @@ def _is_page(request: Request) -> bool:
     return request.method == "GET" and last in ("insights", *edges.EDGES)
 
 
-def _records_of(body: Any) -> list[Any] | None:
-    data = body.get("data") if isinstance(body, dict) else None
-    return data if isinstance(data, list) else None
-
-
 VENDOR = Vendor(
     name="meta_ads",
     source="meta_ads",
@@ -197,6 +192,6 @@ VENDOR = Vendor(
     limit=Limit(requests=6_600, seconds=3_600),
     limit_headers=_limit_headers,
     is_page=_is_page,
-    records_of=_records_of,
+    records_of=records_under("data"),
     statuses={401: 400, 429: 400},
 )

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from starlette.requests import Request
 from starlette.routing import Route
 
-from sandbox.vendor import Desk, Limit, Vendor
+from sandbox.vendor import Desk, Limit, Vendor, records_under
 from sandbox.vendors.pipedrive import answers, nights, records
 from sandbox.vendors.pipedrive.errors import error
 
@@ -55,11 +54,6 @@ def _limit_headers(limit: Limit, remaining: int, reset_seconds: float) -> Mappin
     }
 
 
-def _records_of(body: Any) -> list[Any] | None:
-    data = body.get("data") if isinstance(body, dict) else None
-    return data if isinstance(data, list) else None
-
-
 VENDOR = Vendor(
     name="pipedrive",
     source="",
@@ -71,5 +65,5 @@ VENDOR = Vendor(
     limit=Limit(requests=40, seconds=2),
     limit_headers=_limit_headers,
     is_page=_is_page,
-    records_of=_records_of,
+    records_of=records_under("data"),
 )

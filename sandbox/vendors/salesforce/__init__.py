@@ -13,7 +13,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.routing import Route
 
-from sandbox.vendor import Desk, Limit, Vendor
+from sandbox.vendor import Desk, Limit, Vendor, records_under
 from sandbox.vendors.salesforce import answers, bulk, nights, records
 from sandbox.vendors.salesforce.org import Org, token_of
 
@@ -104,11 +104,6 @@ def _error(status: int) -> tuple[Any, Mapping[str, str]]:
     return [{"message": message, "errorCode": code}], {}
 
 
-def _records_of(body: Any) -> list[Any] | None:
-    records = body.get("records") if isinstance(body, dict) else None
-    return records if isinstance(records, list) else None
-
-
 VENDOR = Vendor(
     name="salesforce",
     source="",
@@ -120,7 +115,7 @@ VENDOR = Vendor(
     limit=Limit(requests=answers.DAILY_REQUESTS, seconds=86_400),
     limit_headers=_limit_headers,
     is_page=_is_page,
-    records_of=_records_of,
+    records_of=records_under("records"),
     listing=_listing,
     statuses={429: 403},
 )

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.vendor import Desk, Limit, Vendor
+from sandbox.vendor import Desk, Limit, Vendor, records_under
 from sandbox.vendors.xero import answers, nights, records
 from sandbox.vendors.xero.answers import SCOPES, TENANT
 
@@ -132,11 +132,6 @@ def _error(status: int) -> tuple[Any, Mapping[str, str]]:
     return answers.error_body(status, details.get(status, "An error occurred in Xero")), {}
 
 
-def _records_of(body: Any) -> list[Any] | None:
-    lists = (body[listing.name] for listing in answers.LISTINGS if isinstance(body, dict) and listing.name in body)
-    return next(lists, None)
-
-
 VENDOR = Vendor(
     name="xero",
     source="",
@@ -148,6 +143,6 @@ VENDOR = Vendor(
     limit=Limit(requests=60, seconds=60),
     limit_headers=_limit_headers,
     is_page=_is_page,
-    records_of=_records_of,
+    records_of=records_under(*(listing.name for listing in answers.LISTINGS)),
 )
 __all__ = ["CLIENT_ID", "CLIENT_SECRET", "LIMITED_REFRESH_TOKEN", "REFRESH_TOKEN", "TENANT", "TOKEN", "VENDOR"]

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from sandbox.vendor import Limit, Vendor
+from sandbox.vendor import Limit, Vendor, records_under
 from sandbox.vendors.zendesk.access import (
     CLIENT_ID,
     CLIENT_SECRET,
@@ -46,10 +46,6 @@ def _limit_headers(limit: Limit, remaining: int, reset_seconds: float) -> Mappin
     }
 
 
-def _records_of(body: Any) -> list[Any] | None:
-    return next((body[name] for name in _LISTS if name in body), None) if isinstance(body, dict) else None
-
-
 VENDOR = Vendor(
     name="zendesk",
     source="helpdesk",
@@ -62,7 +58,7 @@ VENDOR = Vendor(
     limit=Limit(requests=700, seconds=60),
     limit_headers=_limit_headers,
     is_page=is_page,
-    records_of=_records_of,
+    records_of=records_under(*_LISTS),
 )
 
 __all__ = ["CLIENT_ID", "CLIENT_SECRET", "EMAIL", "TOKEN", "VENDOR"]

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
-import duckdb
 import httpx
 import orjson
 import pytest
@@ -21,12 +20,8 @@ from connectors._api.resource import Reading
 from connectors.base import Source
 from connectors.intercom import CONNECTOR, IntercomOptions, _explain, _hint, client, resources
 from sandbox.faults import FaultKind
+from tests.connectors.cleaning import CleanedById, cleaning_by_id
 from tests.connectors.served import Served, served
-from transforms.clean.base import CleanContext
-from transforms.clean.load import clean_source
-from warehouse.contracts import entities
-
-Rows = list[dict[str, Any]]
 
 
 @pytest.fixture(scope="session")
@@ -219,40 +214,19 @@ def test_contacts_that_were_merged_are_gone_and_other_refusals_are_not_swallowed
 
 
 @pytest.fixture
-def cleaned(intercom: Served) -> Iterator[Callable[[str], Rows]]:
-    """Clean rows of an entity after a load."""
-    intercom.load()
-    with duckdb.connect() as con:
-        con.execute("SET TimeZone = 'UTC'")
-        con.execute(f"ATTACH '{intercom.root / 'raw/source.duckdb'}' AS raw_source (READ_ONLY)")
-
-        def clean(entity: str) -> Rows:
-            assert CONNECTOR.mappings is not None
-            clean_source(
-                con,
-                contract=entities()[entity],
-                source="source",
-                mapping_sql=(CONNECTOR.mappings / f"{entity}.sql").read_text(),
-                raw_catalog="raw_source",
-                context=CleanContext(country="DE", base_currency="EUR", timezone="Europe/Berlin"),
-                now=datetime.now(UTC),
-            )
-            found = con.execute(f"SELECT * FROM clean.{entity} ORDER BY source_id")
-            names = [column[0] for column in found.description]
-            rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
-            assert con.execute(f"SELECT count(*) FROM quarantine.{entity}").fetchall() == [(0,)]
-            return rows
-
-        yield clean
+def cleaned(intercom: Served) -> Iterator[CleanedById]:
+    """Clean rows of an entity after a load, by id."""
+    with cleaning_by_id(intercom) as rows:
+        yield rows
 
 
 def seconds(moment: datetime | None) -> int | None:
     return None if moment is None else int(moment.timestamp())
 
 
-def test_conversations_are_mapped_to_tickets_and_feedback(intercom: Served, cleaned: Callable[[str], Rows]) -> None:
+def test_conversations_are_mapped_to_tickets_and_feedback(intercom: Served, cleaned: CleanedById) -> None:
     stored = {record.id: record.body for record in intercom.store.page("conversations", limit=-1)}
-    tickets = {row["source_id"]: row for row in cleaned("ticket")}
+    tickets = cleaned("ticket")
     assert tickets.keys() == stored.keys()
     for id, row in tickets.items():
         body = stored[id]
@@ -266,13 +240,13 @@ def test_conversations_are_mapped_to_tickets_and_feedback(intercom: Served, clea
         assert seconds(row["first_reply_at"]) == told.get("first_admin_reply_at")
         assert seconds(row["solved_at"]) == told.get("last_close_at")
     ratings = {id: body["conversation_rating"] for id, body in stored.items() if body["conversation_rating"]}
-    assert {row["source_id"]: int(row["rating"]) for row in cleaned("feedback")} == {
+    assert {row["source_id"]: int(row["rating"]) for row in cleaned("feedback").values()} == {
         id: rating["rating"] for id, rating in ratings.items()
     }
     assert {row["satisfaction"] for row in tickets.values()} == {"good", "bad", None}
 
 
-def test_messages_and_people_are_mapped(intercom: Served, cleaned: Callable[[str], Rows]) -> None:
+def test_messages_and_people_are_mapped(intercom: Served, cleaned: CleanedById) -> None:
     said = {}
     for record in intercom.store.page("conversations", limit=-1):
         body = record.body
@@ -281,12 +255,12 @@ def test_messages_and_people_are_mapped(intercom: Served, cleaned: Callable[[str
             if part["body"]:
                 kind = "agent" if part["author"]["type"] == "admin" else "customer"
                 said[f"{record.id}:{part['id']}"] = (kind, part["author"]["id"], part["created_at"])
-    messages = {row["source_id"]: row for row in cleaned("ticket_message")}
+    messages = cleaned("ticket_message")
     assert {id: (row["author_kind"], row["author_id"], seconds(row["sent_at"])) for id, row in messages.items()} == said
     assert not any(row["body"].startswith("<p>") for row in messages.values())
-    contacts = cleaned("contact")
+    contacts = cleaned("contact").values()
     assert len(contacts) == intercom.store.count("contacts")
     assert {row["is_subscribed"] for row in contacts} == {True}
-    staff = cleaned("staff")
+    staff = cleaned("staff").values()
     assert len(staff) == intercom.store.count("admins")
     assert {row["is_active"] for row in staff} == {True, False}

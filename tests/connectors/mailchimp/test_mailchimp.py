@@ -27,7 +27,7 @@ from sandbox.store import Record, Store
 from sandbox.trade import make_trade
 from sandbox.truth import Truth
 from sandbox.vendors.mailchimp import LIST_ID, VENDOR
-from tests.connectors.cleaning import cleaning
+from tests.connectors.cleaning import CleanedById, cleaning_by_id
 from tests.connectors.served import SCALE, SEED, Served, served
 
 TABLES = ("campaigns", "email_activity", "lists", "members", "reports", "sent_to", "unsubscribes")
@@ -262,24 +262,14 @@ def test_a_refusal_of_the_gateway_is_no_missing_right(mailchimp: Served) -> None
     assert "Not for viewers." in str(manners.explain(told, "/lists"))
 
 
-Rows = Callable[[str], dict[str, dict[str, Any]]]
-
-
 @pytest.fixture
-def cleaned(mailchimp: Served) -> Iterator[Rows]:
+def cleaned(mailchimp: Served) -> Iterator[CleanedById]:
     """Clean rows of an entity after a load, by id."""
-    mailchimp.load()
-    with cleaning(mailchimp) as clean:
-
-        def rows(entity: str) -> dict[str, dict[str, Any]]:
-            found = clean(entity)
-            assert len({row["source_id"] for row in found}) == len(found)
-            return {row["source_id"]: row for row in found}
-
+    with cleaning_by_id(mailchimp) as rows:
         yield rows
 
 
-def test_clean_rows_are_those_of_the_truth(cleaned: Rows, tmp_path: Path) -> None:
+def test_clean_rows_are_those_of_the_truth(cleaned: CleanedById, tmp_path: Path) -> None:
     truth = Truth()
     out = Out(source="mailing", folder=tmp_path, seed=SEED, scale=SCALE, trade=make_trade(SEED, SCALE), truth=truth)
     VENDOR.fill(out, Store(tmp_path / "truth.sqlite"))
@@ -296,7 +286,7 @@ def test_clean_rows_are_those_of_the_truth(cleaned: Rows, tmp_path: Path) -> Non
     assert set(people["source_id"]) == cleaned("contact").keys()
 
 
-def test_consent_is_what_members_and_reports_tell(mailchimp: Served, cleaned: Rows) -> None:
+def test_consent_is_what_members_and_reports_tell(mailchimp: Served, cleaned: CleanedById) -> None:
     events = list(cleaned("consent_event").values())
     members = stored(mailchimp, "members")
     given = {e["contact_id"]: e["occurred_at"] for e in events if e["is_granted"]}
@@ -307,7 +297,7 @@ def test_consent_is_what_members_and_reports_tell(mailchimp: Served, cleaned: Ro
     assert {e["origin"] for e in events if e["is_granted"]} == {"anmeldeformular"}
 
 
-def test_touches_are_what_reports_tell(mailchimp: Served, cleaned: Rows) -> None:
+def test_touches_are_what_reports_tell(mailchimp: Served, cleaned: CleanedById) -> None:
     touches = cleaned("marketing_touch")
     campaigns, contacts = cleaned("campaign"), cleaned("contact")
     assert all(t["contact_id"] in contacts and t["campaign_id"] in campaigns for t in touches.values())

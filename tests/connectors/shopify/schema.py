@@ -68,7 +68,7 @@ def _fetched() -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         npm = shutil.which("npm")
         if npm is None:
-            pytest.skip(f"SHOPIFY SCHEMA ABSENT: npm is not installed, and {PACKAGE} has the schema")
+            pytest.skip(f"SHOPIFY SCHEMA ABSENT: no npm to fetch {PACKAGE}; run tests/services.sh or install npm")
         done = subprocess.run(
             [npm, "pack", PACKAGE, "--silent", "--pack-destination", folder],
             capture_output=True,

@@ -22,8 +22,6 @@ from connectors import registry
 from connectors.base import ConnectorError, LoadReport, Source
 from connectors.load import load
 
-pytest.importorskip("localstripe", reason="localstripe is not installed: pip install -e '.[dev]'")
-
 KEY = "sk_test_local"
 TABLES = ("balance_transactions", "charges", "customers", "invoices", "refunds", "subscriptions")
 #: Its own command listens on every interface and keeps its objects in a file of its own choice.

@@ -26,7 +26,7 @@ from sandbox.store import Record, Store
 from sandbox.trade import make_trade
 from sandbox.truth import Truth
 from sandbox.vendors.stripe import API_VERSION, RESTRICTED, VENDOR
-from tests.connectors.cleaning import cleaning
+from tests.connectors.cleaning import CleanedById, cleaning_by_id
 from tests.connectors.served import SCALE, SEED, Served, served
 
 TABLES = ("balance_transactions", "charges", "customers", "invoices", "refunds", "subscriptions")
@@ -257,24 +257,14 @@ def test_missing_permissions_are_named(stripe: Served) -> None:
     assert filled == ["charges", "customers"]
 
 
-Rows = Callable[[str], dict[str, dict[str, Any]]]
-
-
 @pytest.fixture
-def cleaned(stripe: Served) -> Iterator[Rows]:
+def cleaned(stripe: Served) -> Iterator[CleanedById]:
     """Clean rows of an entity after a load, by id."""
-    stripe.load()
-    with cleaning(stripe) as clean:
-
-        def rows(entity: str) -> dict[str, dict[str, Any]]:
-            found = clean(entity)
-            assert len({row["source_id"] for row in found}) == len(found)
-            return {row["source_id"]: row for row in found}
-
+    with cleaning_by_id(stripe) as rows:
         yield rows
 
 
-def test_clean_rows_are_those_of_the_truth(cleaned: Rows, tmp_path: Path) -> None:
+def test_clean_rows_are_those_of_the_truth(cleaned: CleanedById, tmp_path: Path) -> None:
     truth = Truth()
     out = Out(source="payments", folder=tmp_path, seed=SEED, scale=SCALE, trade=make_trade(SEED, SCALE), truth=truth)
     VENDOR.fill(out, Store(tmp_path / "truth.sqlite"))
@@ -292,7 +282,7 @@ def test_clean_rows_are_those_of_the_truth(cleaned: Rows, tmp_path: Path) -> Non
     assert dict(summed.group_by("currency").agg(pl.col("value").sum()).iter_rows()) == dict(expected.iter_rows())
 
 
-def test_fields_are_mapped(stripe: Served, cleaned: Rows) -> None:
+def test_fields_are_mapped(stripe: Served, cleaned: CleanedById) -> None:
     payments, charges = cleaned("payment"), stored(stripe, "charges")
     moves = stored(stripe, "balance_transactions")
     for id, row in payments.items():

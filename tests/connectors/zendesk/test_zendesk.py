@@ -9,11 +9,9 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, cast
 
-import duckdb
 import orjson
 import pytest
 
-from connectors import registry
 from connectors._api.client import Client
 from connectors._api.options import parse
 from connectors._api.resource import Page, Reading
@@ -24,12 +22,10 @@ from sandbox.faults import FaultKind
 from sandbox.store import Record
 from sandbox.vendor import Changed
 from sandbox.vendors.zendesk import EMAIL, TOKEN
+from tests.connectors.cleaning import CleanedById, cleaning_by_id
 from tests.connectors.served import HASTY, Served, served
 from tests.connectors.specs import Spec
 from tests.connectors.zendesk.description import write_description
-from transforms.clean.base import CleanContext
-from transforms.clean.load import clean_source
-from warehouse.contracts import entities
 
 TABLES = ("groups", "satisfaction_ratings", "ticket_events", "ticket_fields", "tickets", "users")
 
@@ -251,36 +247,15 @@ def test_a_missing_scope_is_named(zendesk: Served, monkeypatch: pytest.MonkeyPat
     assert "lacks the scope users:read" in sentences[0]
 
 
-def clean(one: Served, con: duckdb.DuckDBPyConnection, entity: str) -> list[dict[str, Any]]:
-    folder = registry.get("zendesk").mappings
-    assert folder is not None
-    context = CleanContext(country="DE", base_currency="EUR", timezone="Europe/Berlin")
-    clean_source(
-        con,
-        contract=entities()[entity],
-        source="source",
-        mapping_sql=(folder / f"{entity}.sql").read_text(),
-        raw_catalog="raw_source",
-        context=context,
-        now=datetime.now(UTC),
-    )
-    found = con.execute(f"SELECT * FROM clean.{entity} ORDER BY source_id")
-    names = [column[0] for column in found.description]
-    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
-
-
 @pytest.fixture
-def cleaned(zendesk: Served) -> Iterator[Callable[[str], list[dict[str, Any]]]]:
-    """Clean rows of an entity after a load."""
-    zendesk.load()
-    with duckdb.connect() as con:
-        con.execute("SET TimeZone = 'UTC'")
-        con.execute(f"ATTACH '{zendesk.root / 'raw/source.duckdb'}' AS raw_source (READ_ONLY)")
-        yield lambda entity: clean(zendesk, con, entity)
+def cleaned(zendesk: Served) -> Iterator[CleanedById]:
+    """Clean rows of an entity after a load, by id."""
+    with cleaning_by_id(zendesk) as rows:
+        yield rows
 
 
-def test_tickets_are_mapped(zendesk: Served, cleaned: Callable[[str], list[dict[str, Any]]]) -> None:
-    rows = {row["source_id"]: row for row in cleaned("ticket")}
+def test_tickets_are_mapped(zendesk: Served, cleaned: CleanedById) -> None:
+    rows = cleaned("ticket")
     stored = {record.id: record.body for record in zendesk.store.page("tickets", limit=-1)}
     assert rows.keys() == stored.keys()
     for id, row in rows.items():
@@ -299,11 +274,9 @@ def test_tickets_are_mapped(zendesk: Served, cleaned: Callable[[str], list[dict[
     assert {row["order_number"] is None for row in rows.values()} == {True, False}
 
 
-def test_messages_feedback_and_people_are_mapped(
-    zendesk: Served, cleaned: Callable[[str], list[dict[str, Any]]]
-) -> None:
+def test_messages_feedback_and_people_are_mapped(zendesk: Served, cleaned: CleanedById) -> None:
     agents = {r.id for r in zendesk.store.page("users", limit=-1) if r.body["role"] != "end-user"}
-    messages = {row["source_id"]: row for row in cleaned("ticket_message")}
+    messages = cleaned("ticket_message")
     said = {str(record.body["comment"]["id"]): record for record in comments(zendesk)}
     assert messages.keys() == said.keys()
     for id, row in messages.items():
@@ -312,14 +285,14 @@ def test_messages_feedback_and_people_are_mapped(
         assert row["author_kind"] == ("agent" if row["author_id"] in agents else "customer")
         assert row["sent_at"].timestamp() * 1000 == said[id].created
         assert row["is_public"] is True
-    staff = cleaned("staff")
+    staff = cleaned("staff").values()
     assert {row["source_id"] for row in staff} == agents
     assert {row["is_active"] for row in staff} == {True, False}
     assert {row["team"] for row in staff} == {"kundenservice"}
-    contacts = cleaned("contact")
+    contacts = cleaned("contact").values()
     assert len(contacts) == zendesk.store.count("users") - len(agents)
     assert {row["language"] for row in contacts} <= {"de", "fr", "nl", "en"}
-    ratings = {row["source_id"]: row["rating"] for row in cleaned("feedback")}
+    ratings = {row["source_id"]: row["rating"] for row in cleaned("feedback").values()}
     scores = {r.id: r.body["score"] for r in zendesk.store.page("satisfaction_ratings", limit=-1)}
     assert ratings == {id: {"good": 1, "bad": 0}[score] for id, score in scores.items() if score != "offered"}
 
