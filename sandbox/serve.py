@@ -117,6 +117,10 @@ class Sandbox:
         night = max((store.note("night", 0) for store in self.stores.values()), default=0)
         return FIRST_MOMENT + int(night) * DAY + int((time.monotonic() - self._started) * 1000)
 
+    def wait(self, seconds: float) -> None:
+        """Lets time pass at once."""
+        self._started -= seconds
+
     def night(self) -> dict[str, dict[str, Changed]]:
         """Lets a day pass at every vendor; gives what changed."""
         # No server gives a page of yesterday's again.

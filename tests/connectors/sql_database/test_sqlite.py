@@ -239,9 +239,8 @@ def test_loads_killed_at_any_moment_are_healed_by_the_next(shop: File) -> None:
         "root = Path(sys.argv[1]); load(Source(name='shop', connector='sql_database', root=root, "
         "options={'url': 'sqlite:///shop.db'}), raw_dir=root / 'raw'); print('done', flush=True)"
     )
-    started = time.monotonic()
-    whole, outcomes = 0.0, []
-    for share in (1.0, 0.25, 0.4, 0.55, 0.7, 0.85, 0.95):
+
+    def changed_and_loaded(kill_after: float | None) -> tuple[bool, float]:
         shop.change(
             "UPDATE item SET n = n + 1 WHERE id % 2; DELETE FROM item WHERE id IN (SELECT max(id) FROM item); "
             "UPDATE loose SET n = n + 1"
@@ -250,12 +249,23 @@ def test_loads_killed_at_any_moment_are_healed_by_the_next(shop: File) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         started = time.monotonic()
-        if whole:
-            time.sleep(whole * share)
+        if kill_after is not None:
+            time.sleep(kill_after)
             os.kill(process.pid, signal.SIGKILL)
-        outcomes.append(process.stdout.readline())
+        done = process.stdout.readline() == "done\n"
         process.wait()
-        whole = whole or time.monotonic() - started
+        return done, time.monotonic() - started
+
+    # The first load has more to do; a load that outran its death says how fast loads really are.
+    whole = min(changed_and_loaded(None)[1] for _ in range(2))
+    for share in (0.25, 0.4, 0.55, 0.7, 0.85, 0.95):
+        for _ in range(6):
+            done, took = changed_and_loaded(whole * share)
+            if not done:
+                break
+            whole = min(whole, took)
+        else:
+            pytest.fail("no load was slow enough to be killed")
         if share > 0.8:
             shop.load()
             with sqlite3.connect(shop.root / "shop.db") as theirs:
@@ -264,7 +274,6 @@ def test_loads_killed_at_any_moment_are_healed_by_the_next(shop: File) -> None:
             theirs.close()
             assert shop.sql("SELECT id, n FROM raw.item WHERE NOT _is_deleted ORDER BY id") == rows
             assert shop.sql("SELECT n FROM raw.loose ORDER BY n") == loose
-    assert outcomes.count("") >= 4, "too few loads were killed"
 
 
 def test_times_of_loading_and_deleting(shop: File) -> None:
