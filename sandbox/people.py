@@ -80,17 +80,18 @@ def _places(random: np.random.Generator, country: Ints) -> pl.DataFrame:
             at = here[chosen == number]
             offsets = random.integers(0, span, len(at))
             city[at], region[at] = name, area
-            postcode[at] = [_postcode(code, name, first + int(o)) for o in offsets]
+            postcode[at] = [postcode_of(code, name, first + int(o)) for o in offsets]
     return pl.DataFrame({"city": city.tolist(), "region": region.tolist(), "postcode": postcode.tolist()})
 
 
-def _postcode(code: str, city: str, number: int) -> str:
+def postcode_of(code: str, city: str, number: int) -> str:
+    """A postcode as the country writes them, of a number."""
     if code in ("DE", "FR"):
         return f"{number:05d}"
     if code == "NL":
         return f"{number} {'ABCDEGHJ'[number % 8]}{'KLMNPRST'[number % 7]}"
     if code == "GB":
-        return f"{words.GB_AREA[city]}{number} {number}{'ABDEF'[number % 5]}{'GHJLN'[number % 4]}"
+        return f"{words.GB_AREA.get(city, city[:2].upper())}{number} {number}{'ABDEF'[number % 5]}{'GHJLN'[number % 4]}"
     return str(number)
 
 
@@ -166,7 +167,7 @@ def _firm(random: np.random.Generator, code: str, number: int, taken: dict[str, 
         "country": code,
         "city": city,
         "region": region,
-        "postcode": _postcode(code, city, base),
+        "postcode": postcode_of(code, city, base),
         "street": f"{words.STREETS[code][int(random.integers(6))]} {int(random.integers(1, 90))}",
         "employees": min(employees, 4000),
         "revenue_minor": min(employees, 4000) * int(random.integers(60_000, 180_000)) * 100,

@@ -113,6 +113,205 @@ NICKNAMES = {
     "Ulrich": "Uli",
 }
 
+#: The first man of each list in GIVEN; those before are women. AT and CH are DE's and GIVEN_MORE.
+FIRST_MAN = {"DE": "Jürgen", "FR": "Jean", "NL": "Daan", "GB": "Oliver"}
+#: For a crowd of many more people than the company's: further women and men by country.
+GIVEN_MORE = {
+    "DE": (
+        _listed(
+            "Brigitte Renate Helga Karin Ingrid Erika Elisabeth Barbara Gabriele Angelika Ute Silke Anja Tanja Sandra "
+            "Melanie Nadine Yvonne Daniela Bianca Simone Kerstin Katrin Anke Maren Svenja Vanessa Jessica Lisa Sarah "
+            "Lea Emilia Charlotte Ida Mathilda Luise Elena Paula Pauline Amelie Nele Finja Lotta Merle Hilde Waltraud "
+            "Edith Irmgard Rosemarie Doris Annette Cornelia Astrid Friederike Theresa Ronja Antonia Elke Regina Verena"
+        ),
+        _listed(
+            "Hans Peter Manfred Horst Gerhard Helmut Günther Herbert Walter Rainer Bernd Frank Holger Detlef Torsten "
+            "Thorsten Dirk Axel Olaf Sven Jens Lars Marco Marcel Patrick Dennis Kevin Benjamin Jan Simon Fabian Moritz "
+            "Niklas Elias Noah Ben Oskar Emil Anton Theo Jakob David Julian Tim Tom Johannes Martin Robert Stephan "
+            "Joachim Hartmut Volker Eberhard Siegfried Kurt Otto Erwin Roland Georg Konrad Steffen Carsten Christoph"
+        ),
+    ),
+    "AT": (_listed("Resi Gerlinde Walpurga Hermine Herta Roswitha"), _listed("Franz Josef Leopold Alois Gottfried")),
+    "CH": (_listed("Regula Céline Chiara Ursina Heidi Vreni"), _listed("Urs Reto Beat Ueli Luca Noé Ruedi Hansruedi")),
+    "FR": (
+        _listed(
+            "Jeanne Monique Sylvie Catherine Martine Brigitte Valérie Céline Stéphanie Pauline Lucie Clara Juliette"
+        ),
+        _listed("Jacques Alain Patrick Bernard Christophe Nicolas Julien Antoine Thomas Lucas Maxime Mathis Gérard"),
+    ),
+    "NL": (
+        _listed("Johanna Maria Anna Elisabeth Ingrid Monique Sandra Esther Linda Iris Julia Emma Lieke Jolanda"),
+        _listed("Johannes Jan Cornelis Gerrit Marcel Erik Mark Dennis Tim Lars Jesse Thomas Luuk Stijn Kees"),
+    ),
+    "GB": (
+        _listed("Susan Karen Julie Jacqueline Nicola Sarah Emma Laura Rebecca Jessica Chloe Megan Freya Poppy Elsie"),
+        _listed("David John Paul Andrew Mark Stephen Richard Christopher Daniel Matthew Joshua Luke Samuel Archie Leo"),
+    ),
+}
+GIVEN_ABROAD = (
+    _listed(
+        "Ayşe Fatma Emine Elif Zeynep Merve Agnieszka Katarzyna Małgorzata Joanna Giulia Francesca Olga Natalia Irina "
+        "Jelena Milica Ana Amina Layla Fatima Thi Linh Mei"
+    ),
+    _listed(
+        "Mehmet Mustafa Ali Hasan Emre Murat Piotr Krzysztof Andrzej Tomasz Giuseppe Antonio Matteo Sergej Dmitri "
+        "Aleksandar Milan Dragan Mohammed Ahmed Omar Yusuf Van Wei"
+    ),
+)
+FAMILY_ABROAD = _listed(
+    "Yıldız Demir Çelik Şahin Kaya Aydın Arslan Doğan Koç Nowak Kowalski Wiśniewski Wójcik Kamiński Zieliński Rossi "
+    "Russo Ferrari Esposito Bianchi Romano Iwanow Petrow Sokolow Popow Petrović Jovanović Nikolić Marković Horvat "
+    "Kovačević Nguyễn Trần Phạm Haddad Khalil Mansour Hussein Ahmadi Silva Santos Pereira Fernández González Popescu"
+)
+#: Family names that few bear are put together: a beginning (seldom), a stem, an ending.
+FAMILY_BEGINNINGS = _listed("Ober Nieder Alten Neu Hinter Unter Groß Klein")
+FAMILY_STEMS = {
+    "DE": _listed(
+        "Stein Berg Wald Feld Hof Bach Brunn Linden Buch Eich Rosen Gold Silber Eisen Holz Sand Moos Ried Lech Harz "
+        "Kirch Burg Schön Breit Lang Kurz Hoch Tief Weit Grün Rot Schwarz Weiß Braun Acker Wiesen Garten Mühl Forst "
+        "Hasel Kessel Pfann Rau Sieg Wolf Bär Hirsch Falk Adler Hahn Kranz Dorn Distel Winter Sommer Oster Heim Land "
+        "Reich Frei Edel Wein Korn Hafer Gersten Salz Zeller Hütten Brücken Teich See Fluss Ufer Küster Sattel"
+    ),
+    "FR": _listed("Beau Mont Ville Bois Roche Font Cham Gran Bel Haute Val Mar Cler Du Bon Gui Per Lam Char Bru"),
+    "NL": _listed("Berg Dijk Hoek Veen Water Beek Bosch Meer Wijk Haar Linden Horst Broek Zand Heuvel Kamp Velde Laan"),
+    "GB": _listed("Ash Black Brook Hart Hol Lang Nor Oak Rad Shel Stan Thorn Up Whit Win Wood Al Bar Cran Dun Ed Fair"),
+}
+FAMILY_ENDINGS = {
+    "DE": _listed(
+        "mann er meier ner müller inger hofer berger bauer huber ke le mayr ing feld bach stein holz kamp hardt "
+        "recht dorf haus thaler moser egger brink mer lein brock horst ötter scheid auer eder"
+    ),
+    "FR": _listed("mont ville ier eau et on ard elle in aud ert ois"),
+    "NL": _listed("sma stra man mans huis veld hof kamp zen kens"),
+    "GB": _listed("ton ley ford well son man wood field worth by shaw ridge"),
+}
+#: Names that somebody is called by or gives in a hurry, beside NICKNAMES.
+SHORT_FORMS = {
+    "Thomas": ("Tommy", "Thom"),
+    "Michael": ("Micha", "Mike"),
+    "Andreas": ("Andy",),
+    "Andrea": ("Andi",),
+    "Stefan": ("Stef",),
+    "Stephan": ("Steff",),
+    "Christian": ("Chrissi",),
+    "Christina": ("Chris", "Tina"),
+    "Christoph": ("Chris", "Stoffel"),
+    "Alexander": ("Sascha", "Xander"),
+    "Katharina": ("Katha", "Käthe", "Kati"),
+    "Katrin": ("Kati",),
+    "Susanne": ("Sanne", "Suse"),
+    "Johanna": ("Jo", "Hanni"),
+    "Johannes": ("Hannes", "Jo"),
+    "Hans": ("Hansi",),
+    "Gabriele": ("Gabi",),
+    "Elisabeth": ("Lisa", "Sissi", "Elli", "Lisbeth"),
+    "Margaret": ("Meg", "Peggy"),
+    "Barbara": ("Babsi", "Bärbel"),
+    "Brigitte": ("Gitte", "Biggi"),
+    "Angelika": ("Geli",),
+    "Sabine": ("Bine",),
+    "Stefanie": ("Steffi",),
+    "Martina": ("Tina",),
+    "Nicole": ("Nici",),
+    "Daniela": ("Dani",),
+    "Daniel": ("Dani",),
+    "Manfred": ("Manni",),
+    "Günter": ("Günni",),
+    "Jürgen": ("Jogi",),
+    "Joachim": ("Jochen", "Achim"),
+    "Rüdiger": ("Rudi",),
+    "Heinz": ("Heini",),
+    "Werner": ("Wernie",),
+    "Tobias": ("Tobi",),
+    "Florian": ("Flo",),
+    "Friederike": ("Rike",),
+    "Frieda": ("Friedl",),
+    "Theresa": ("Resi",),
+    "Benjamin": ("Ben", "Benni"),
+    "Jakob": ("Jascha",),
+    "Lukas": ("Luki",),
+    "Jonas": ("Joni",),
+    "Patrick": ("Pat",),
+    "Robert": ("Rob", "Bob"),
+    "Richard": ("Dick", "Rick"),
+    "William": ("Bill", "Billy"),
+    "Edward": ("Ted", "Eddie"),
+    "James": ("Jim", "Jamie"),
+    "Samuel": ("Sam",),
+    "Christopher": ("Chris",),
+    "Matthew": ("Matt",),
+    "Rebecca": ("Becky",),
+    "Susan": ("Sue",),
+    "Nicola": ("Nicky",),
+    "Emily": ("Em",),
+    "Catherine": ("Cathy",),
+    "Françoise": ("Fanfan",),
+    "Frédéric": ("Fred",),
+    "Nicolas": ("Nico",),
+    "Hendrik": ("Henk",),
+    "Pieter": ("Piet",),
+    "Cornelis": ("Kees", "Cor"),
+    "Mehmet": ("Memo",),
+    "Mohammed": ("Mo",),
+    "Giuseppe": ("Beppe",),
+    "Katarzyna": ("Kasia",),
+    "Małgorzata": ("Gosia",),
+}
+TOWN_STEMS = _listed(
+    "Neu Alt Ober Unter Linden Eichen Birken Rosen Stein Berg Wald Wiesen Mühl Bruch Kirch Schön Königs Herzogen "
+    "Markt Moor Salz Eisen Hasel Erlen Buchen Wolfs Hirsch Falken Reichen Gänse Klein Groß Lauter Schwarz Weißen"
+)
+TOWN_ENDINGS = _listed("stadt dorf hausen heim burg berg feld bach tal kirchen brück furt rode ingen au")
+#: Where a town of a crowd may be: region, first postcode, how many towns share the range.
+TOWN_REGIONS = {
+    "DE": (
+        ("Bayern", 83000, 9000),
+        ("Baden-Württemberg", 71000, 8000),
+        ("Nordrhein-Westfalen", 41000, 9000),
+        ("Hessen", 61000, 5000),
+        ("Niedersachsen", 26000, 3900),
+        ("Sachsen", 8000, 1300),
+        ("Schleswig-Holstein", 24000, 1900),
+        ("Rheinland-Pfalz", 54000, 2900),
+    ),
+    "AT": (("Niederösterreich", 2000, 900), ("Steiermark", 8100, 800), ("Tirol", 6100, 500)),
+    "CH": (("Aargau", 5000, 700), ("St. Gallen", 9000, 600), ("Bern", 3100, 700)),
+    "FR": (("Bretagne", 29100, 800), ("Occitanie", 31100, 800), ("Normandie", 14100, 800)),
+    "NL": (("Gelderland", 6500, 900), ("Friesland", 8400, 600)),
+    "GB": (("England", 1, 30), ("Wales", 1, 30)),
+}
+#: Area codes of landlines as in E.164, without the country's, and how many digits follow.
+AREA_CODES = {
+    "DE": (_listed("30 40 89 221 69 711 211 341 351 345 911 421 511 251 451 365 7531 8821 4131 2861 6421 9561"), 7),
+    "AT": (_listed("1 316 732 662 512 2742"), 7),
+    "CH": (_listed("44 61 31 22 41 71"), 7),
+    "FR": (_listed("1 4 3 2 5"), 8),
+    "NL": (_listed("20 10 30 40 26"), 7),
+    "GB": (_listed("2079 1619 1179 1319 2920"), 6),
+}
+STREET_STEMS = {
+    "DE": _listed(
+        "Linden Birken Eichen Buchen Ahorn Rosen Tulpen Nelken Goethe Schiller Mozart Beethoven Bach Kant Luther "
+        "Bismarck Wilhelm Friedrich Kaiser König Park Kirch Schul Markt Mühlen Berg Tal Wald Feld Wiesen Garten "
+        "Sonnen Ring Industrie Hafen Bahnhof Post Brunnen Schloss Burg See Ufer Amsel Drossel Finken"
+    ),
+    "FR": _listed("Pasteur Molière Gambetta Voltaire Jaurès Lafayette Carnot Zola Clemenceau Verdun"),
+    "NL": _listed("Dorps Kerk Molen Stations Juliana Beatrix Wilhelmina Eiken Beuken School Haven Markt"),
+    "GB": _listed("Church Mill Station Park Victoria Albert King Queen Manor Green Grove York Chester London"),
+}
+STREET_ENDINGS = {
+    "DE": _listed("straße weg allee platz gasse ring"),
+    "FR": ("Rue {}", "Avenue {}", "Place {}", "Boulevard {}"),
+    "NL": _listed("straat weg laan plein"),
+    "GB": (" Street", " Road", " Lane", " Close", " Avenue"),
+}
+SHARED_INBOXES = ("info", "office", "kontakt", "buero", "verwaltung", "mail")
+#: What stands in e-mail addresses that do not tell a name.
+FANTASY = _listed(
+    "sonnenschein wirbelwind katzenfan bienchen schneewolke leuchtturm nordwind traumtaenzer lesemaus gartenzwerg "
+    "bergziege seepferd drachenboot kaffeetante fahrradfan strandkorb waldfee zeitreise sternchen hummel"
+)
+
 #: (city, region, first postcode, how many follow)
 CITIES = {
     "DE": (
