@@ -245,32 +245,30 @@ def _family_names(
 
 def _families(random: Random, country: Ints, abroad: Bools) -> Texts:
     names = np.empty(len(country), dtype=object)
-    for position, code in enumerate(words.COUNTRIES):
-        here = np.flatnonzero((country == position) & ~abroad)
-        listed = np.array(words.FAMILY[code], dtype=object)
-        names[here] = listed[draw(random, len(here), len(listed), 0.5)]
-        # A fifth bear one of the frequent names; the rest share many thousands of rare ones.
-        rare = here[random.random(len(here)) > (0.22 if code in ("DE", "AT", "CH") else 0.4)]
+    for position, code in enumerate((*words.COUNTRIES, "abroad")):
+        here = np.flatnonzero(abroad if code == "abroad" else (country == position) & ~abroad)
+        listed = np.array(words.FAMILY_ABROAD if code == "abroad" else words.FAMILY[code], dtype=object)
+        names[here] = listed[draw(random, len(here), len(listed), 0.6)]
+        # A sixth bear one of the frequent names; the rest share many thousands of rare ones.
+        rare = here[random.random(len(here)) > 0.16]
         names[rare] = _rare_families(random, "DE" if code in ("AT", "CH") else code, len(rare))
-    at = np.flatnonzero(abroad)
-    listed = np.array(words.FAMILY_ABROAD, dtype=object)
-    names[at] = listed[draw(random, len(at), len(listed), 0.3)]
     double = np.flatnonzero(random.random(len(names)) < 0.006)
     names[double] = names[double] + "-" + random.permutation(names[double])
     return names
 
 
 def _rare_families(random: Random, code: str, count: int) -> Texts:
-    stems, endings = (np.array(lists[code], dtype=object) for lists in (words.FAMILY_STEMS, words.FAMILY_ENDINGS))
-    stem, ending = draw(random, count, len(stems), 0.45), draw(random, count, len(endings), 0.7)
-    names = stems[stem] + endings[ending]
-    if code == "NL":
-        return np.array(["", "van ", "van der ", "de "], dtype=object)[random.integers(0, 4, count)] + names
+    stems, endings, joints, beginnings = (
+        np.array(lists[code], dtype=object)
+        for lists in (words.FAMILY_STEMS, words.FAMILY_ENDINGS, words.FAMILY_JOINTS, words.FAMILY_BEGINNINGS)
+    )
+    stem = stems[draw(random, count, len(stems), 0.3)]
+    joint = np.where(random.random(count) < 0.4, joints[random.integers(0, len(joints), count)], "")
+    longer = beginnings[random.integers(0, len(beginnings), count)] + stem
     if code == "DE":
-        low = np.array([s.lower() for s in words.FAMILY_STEMS["DE"]], dtype=object)
-        longer = np.array(words.FAMILY_BEGINNINGS, dtype=object)[random.integers(0, 8, count)] + low[stem]
-        names = np.where(random.random(count) < 0.15, longer + endings[ending], names)
-    return names
+        longer = np.array([name.capitalize() for name in longer.tolist()], dtype=object)
+    whole = np.where(random.random(count) < 0.3, longer, stem)
+    return whole + joint + endings[draw(random, count, len(endings), 0.5)]
 
 
 def _homes(random: Random, houses: pl.DataFrame, house: Ints) -> pl.DataFrame:

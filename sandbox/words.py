@@ -135,27 +135,55 @@ GIVEN_MORE = {
     "CH": (_listed("Regula Céline Chiara Ursina Heidi Vreni"), _listed("Urs Reto Beat Ueli Luca Noé Ruedi Hansruedi")),
     "FR": (
         _listed(
-            "Jeanne Monique Sylvie Catherine Martine Brigitte Valérie Céline Stéphanie Pauline Lucie Clara Juliette"
+            "Jeanne Monique Sylvie Catherine Martine Brigitte Valérie Céline Stéphanie Pauline Lucie Clara Juliette "
+            "Alice Louise Emma Jade Lina Rose Anaïs Mathilde Charlotte Margaux Océane Laetitia Virginie Sophie "
+            "Véronique Christine Chantal Nicole Jacqueline Denise Simone Odette Thérèse Solène Maëlys Capucine "
+            "Delphine"
         ),
-        _listed("Jacques Alain Patrick Bernard Christophe Nicolas Julien Antoine Thomas Lucas Maxime Mathis Gérard"),
+        _listed(
+            "Jacques Alain Patrick Bernard Christophe Nicolas Julien Antoine Thomas Lucas Maxime Mathis Gérard Daniel "
+            "André Claude Marcel René Roger Serge Yves Pascal Thierry Laurent Olivier Stéphane Vincent Guillaume "
+            "Romain Alexandre Quentin Clément Baptiste Arthur Jules Gabriel Raphaël Adam Nathan Enzo Valentin Fabien "
+            "Xavier"
+        ),
     ),
     "NL": (
-        _listed("Johanna Maria Anna Elisabeth Ingrid Monique Sandra Esther Linda Iris Julia Emma Lieke Jolanda"),
-        _listed("Johannes Jan Cornelis Gerrit Marcel Erik Mark Dennis Tim Lars Jesse Thomas Luuk Stijn Kees"),
+        _listed(
+            "Johanna Maria Anna Elisabeth Ingrid Monique Sandra Esther Linda Iris Julia Emma Lieke Jolanda Wilhelmina "
+            "Cornelia Hendrika Petra Marjolein Annemiek Mirjam Karin Yvonne Patricia Kim Lisa Merel Britt Isa Fenna "
+            "Evi Sara Amber Nienke Marloes Willemijn Hanneke Ans Truus Tineke Margriet Jantje"
+        ),
+        _listed(
+            "Johannes Jan Cornelis Gerrit Marcel Erik Mark Dennis Tim Lars Jesse Thomas Luuk Stijn Kees Adriaan Theo "
+            "Wim Henk Piet Rob Ron Frank Martijn Rik Bart Sander Jasper Roel Teun Gijs Finn Milan Levi Noud Sven Max "
+            "Hugo Floris Frits Arie Leendert Rene Edwin"
+        ),
     ),
     "GB": (
-        _listed("Susan Karen Julie Jacqueline Nicola Sarah Emma Laura Rebecca Jessica Chloe Megan Freya Poppy Elsie"),
-        _listed("David John Paul Andrew Mark Stephen Richard Christopher Daniel Matthew Joshua Luke Samuel Archie Leo"),
+        _listed(
+            "Susan Karen Julie Jacqueline Nicola Sarah Emma Laura Rebecca Jessica Chloe Megan Freya Poppy Elsie "
+            "Patricia Christine Linda Carol Sandra Janet Deborah Tracey Sharon Claire Joanne Michelle Victoria Gemma "
+            "Hannah Bethany Holly Florence Evie Ruby Matilda Rosie Edith Doris Joan Jean Eileen Maureen"
+        ),
+        _listed(
+            "David John Paul Andrew Mark Stephen Richard Christopher Daniel Matthew Joshua Luke Samuel Archie Leo "
+            "Robert Michael Peter Alan Kevin Ian Gary Simon Anthony Philip Nigel Graham Keith Derek Kenneth Ronald "
+            "Adam Ryan Lewis Connor Jake Nathan Theodore Freddie Alfred Albert Ernest Stanley"
+        ),
     ),
 }
 GIVEN_ABROAD = (
     _listed(
-        "Ayşe Fatma Emine Elif Zeynep Merve Agnieszka Katarzyna Małgorzata Joanna Giulia Francesca Olga Natalia Irina "
-        "Jelena Milica Ana Amina Layla Fatima Thi Linh Mei"
+        "Ayşe Fatma Emine Elif Zeynep Merve Hatice Esra Büşra Selin Derya Agnieszka Katarzyna Małgorzata Joanna "
+        "Magdalena Dorota Beata Ewa Zofia Giulia Francesca Chiara Federica Rosa Olga Natalia Irina Svetlana Tatjana "
+        "Oksana Jelena Milica Ana Dragana Snežana Amina Layla Fatima Noura Samira Yasmin Thi Linh Mei Hoa Carmen Lucía "
+        "Beatriz Inês Ioana Andreea Mihaela Eleni Maria"
     ),
     _listed(
-        "Mehmet Mustafa Ali Hasan Emre Murat Piotr Krzysztof Andrzej Tomasz Giuseppe Antonio Matteo Sergej Dmitri "
-        "Aleksandar Milan Dragan Mohammed Ahmed Omar Yusuf Van Wei"
+        "Mehmet Mustafa Ali Hasan Emre Murat Ahmet İbrahim Yusuf Kemal Burak Piotr Krzysztof Andrzej Tomasz Paweł "
+        "Marek Grzegorz Jakub Giuseppe Antonio Matteo Salvatore Luca Sergej Dmitri Andrij Oleksandr Wladimir "
+        "Aleksandar Milan Dragan Nikola Goran Zoran Mohammed Ahmed Omar Karim Hamza Bilal Van Wei Minh Duc José Miguel "
+        "João Ricardo Ion Andrei Bogdan Giorgos Nikos"
     ),
 )
 FAMILY_ABROAD = _listed(
@@ -163,8 +191,14 @@ FAMILY_ABROAD = _listed(
     "Russo Ferrari Esposito Bianchi Romano Iwanow Petrow Sokolow Popow Petrović Jovanović Nikolić Marković Horvat "
     "Kovačević Nguyễn Trần Phạm Haddad Khalil Mansour Hussein Ahmadi Silva Santos Pereira Fernández González Popescu"
 )
-#: Family names that few bear are put together: a beginning (seldom), a stem, an ending.
-FAMILY_BEGINNINGS = _listed("Ober Nieder Alten Neu Hinter Unter Groß Klein")
+#: Family names that few bear are put together: a beginning (seldom), a stem, sometimes a joint, an ending.
+FAMILY_BEGINNINGS = {
+    "DE": _listed("Ober Nieder Alten Neu Hinter Unter Groß Klein Vorder Mitter Hoch Lang Schön Kalten Roten Weiten"),
+    "FR": ("Le ", "La ", "De ", "Du ", "Saint-", "Des "),
+    "NL": ("van ", "van der ", "de ", "van den ", "ter ", "ten "),
+    "GB": ("Mac", "O'", "Fitz", "St. "),
+    "abroad": ("Al-", "Ben ", "Di ", "De "),
+}
 FAMILY_STEMS = {
     "DE": _listed(
         "Stein Berg Wald Feld Hof Bach Brunn Linden Buch Eich Rosen Gold Silber Eisen Holz Sand Moos Ried Lech Harz "
@@ -172,18 +206,39 @@ FAMILY_STEMS = {
         "Hasel Kessel Pfann Rau Sieg Wolf Bär Hirsch Falk Adler Hahn Kranz Dorn Distel Winter Sommer Oster Heim Land "
         "Reich Frei Edel Wein Korn Hafer Gersten Salz Zeller Hütten Brücken Teich See Fluss Ufer Küster Sattel"
     ),
-    "FR": _listed("Beau Mont Ville Bois Roche Font Cham Gran Bel Haute Val Mar Cler Du Bon Gui Per Lam Char Bru"),
-    "NL": _listed("Berg Dijk Hoek Veen Water Beek Bosch Meer Wijk Haar Linden Horst Broek Zand Heuvel Kamp Velde Laan"),
-    "GB": _listed("Ash Black Brook Hart Hol Lang Nor Oak Rad Shel Stan Thorn Up Whit Win Wood Al Bar Cran Dun Ed Fair"),
+    "FR": _listed(
+        "Beau Mont Ville Bois Roche Font Cham Gran Bel Haute Val Mar Cler Du Bon Gui Per Lam Char Bru Cour Des Far Gal "
+        "Jol Lan Mor Nav Pel Quin Ren Sal Tav Vign Berg Cast Fleur Gar Lou Pom"
+    ),
+    "NL": _listed(
+        "Berg Dijk Hoek Veen Water Beek Bosch Meer Wijk Haar Linden Horst Broek Zand Heuvel Kamp Velde Laan Berk Eik "
+        "Polder Sloot Toren Molen Rijn Maas Haven Kerk Schaap Vink Wolf Ploeg Zwaan Kool Roos Steen"
+    ),
+    "GB": _listed(
+        "Ash Black Brook Hart Hol Lang Nor Oak Rad Shel Stan Thorn Up Whit Win Wood Al Bar Cran Dun Ed Fair Gar Hather "
+        "Ken Lin Mal New Pem Rock Sel Tat Wal Wes Apple Birch Comp Derw Elm Fen Glen"
+    ),
+    "abroad": _listed(
+        "Jovan Petr Novak Kowal Lewand Wiśn Maj Zaj Dobr Demir Kara Ak Yıl Öz Taş Er Bel Mor Ross Mart Ferr Cost Val "
+        "Gall Ion Dumitr Hadj Sar Kov Bog Stoj Rad Vuk Zel Pavl Iwan Sokol Mel Ban Cal Lop Ram Nik Papad Kir"
+    ),
+}
+FAMILY_JOINTS = {
+    "DE": ("s", "en", "er"),
+    "FR": ("i", "e", "o"),
+    "NL": ("s", "en", "er"),
+    "GB": ("s", "er", "ing"),
+    "abroad": ("an", "i", "o"),
 }
 FAMILY_ENDINGS = {
     "DE": _listed(
         "mann er meier ner müller inger hofer berger bauer huber ke le mayr ing feld bach stein holz kamp hardt "
         "recht dorf haus thaler moser egger brink mer lein brock horst ötter scheid auer eder"
     ),
-    "FR": _listed("mont ville ier eau et on ard elle in aud ert ois"),
-    "NL": _listed("sma stra man mans huis veld hof kamp zen kens"),
-    "GB": _listed("ton ley ford well son man wood field worth by shaw ridge"),
+    "FR": _listed("mont ville ier eau et on ard elle in aud ert ois ac ais ault eux lin nard quet vel"),
+    "NL": _listed("sma stra man mans huis veld hof kamp zen kens dam ink loo wijk"),
+    "GB": _listed("ton ley ford well son man wood field worth by shaw ridge ham den more croft bury ward"),
+    "abroad": _listed("ić ović ski owski czyk enko ov eva oğlu taş kaya han ini etti one escu ez es akis opoulos"),
 }
 #: Names that somebody is called by or gives in a hurry, beside NICKNAMES.
 SHORT_FORMS = {
