@@ -62,6 +62,15 @@ FILLED = {
     "country": (0.85, 1.0, 0.3, 0.25),
     "birth_date": (0.3, 0.16, 0.0, 0.05),
 }
+#: The column in which a difference shows.
+SHOWS_IN = {
+    "email": ("another mailbox", "shared mailbox", "e-mail mistyped"),
+    "phone": ("another phone", "shared phone", "phone mistyped"),
+    "given_name": ("nickname", "initial", "second given name", "given name mistyped"),
+    "family_name": ("family name mistyped", "half of a double name", "another family name"),
+    "street": ("another address", "work address", "address written otherwise"),
+    "birth_date": ("birth date wrong",),
+}
 #: What is typed where a form insists on something.
 PLACEHOLDERS = {
     "email": ("test@test.com", "noreply@example.com", "n/a", "keine@email.de", "a@a.de", "none@none.com"),
@@ -120,6 +129,15 @@ class _Draft:
     def mark(self, kind: str, where: Bools) -> None:
         """Notes what sets records apart."""
         self.kinds[where] |= np.uint32(1 << KINDS.index(kind))
+
+    def unmark(self, kind: str, where: Bools) -> None:
+        """Takes notes back."""
+        self.kinds[where] &= ~np.uint32(1 << KINDS.index(kind))
+
+    def marked(self, kind: str) -> Bools:
+        """Rows with a note."""
+        noted: Bools = (self.kinds & np.uint32(1 << KINDS.index(kind))) > 0
+        return noted
 
     def mistype(self, column: pl.Series, share: float, kind: str, *, digits: bool = False, start: int = 0) -> pl.Series:
         """Mistypes a share of a column and notes it."""
@@ -413,6 +431,11 @@ def _left_out(draft: _Draft, columns: dict[str, pl.Series], at_work: Bools) -> d
     place |= {"region": has["street"] & draft.chance((0.5, 0.35, 0.5, 0.5)), "country": has["country"] | has["street"]}
     out = {name: either(c, ~(has | place)[name], nothing) for name, c in columns.items() if name != "birth_date"}
     out["birth_date"] = either(columns["birth_date"], ~has["birth_date"], pl.Series([None] * count, dtype=pl.Date))
+    moved_names = draft.marked("names swapped") | draft.marked("one field for both names")
+    for name, kinds in SHOWS_IN.items():
+        unseen = out[name].is_null().to_numpy() & ~(moved_names & name.endswith("_name"))
+        for kind in kinds:
+            draft.unmark(kind, unseen)
     incomplete = (out["given_name"].is_null() | out["family_name"].is_null()).to_numpy()
     draft.mark("no full name", incomplete)
     return _with_placeholders(draft, out)
