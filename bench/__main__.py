@@ -1,4 +1,4 @@
-"""`python -m bench` measures everything; `python -m bench night|ingest|truth|anomalies` one; `--json` keeps it."""
+"""`python -m bench` measures everything, `python -m bench night|ingest|truth|anomalies|identity` one part of it."""
 
 from __future__ import annotations
 
@@ -13,15 +13,21 @@ from rich.console import Console
 from rich.table import Table
 
 CONSOLE = Console(width=170)
+PARTS = ("night", "ingest", "truth", "anomalies", "identity")
 
 
 def main() -> None:
     """Measure what was asked for, print tables, and write JSON if wanted."""
     parser = argparse.ArgumentParser(prog="python -m bench", description="Millpond's benchmarks.")
-    parser.add_argument("what", nargs="?", choices=("all", "night", "ingest", "truth", "anomalies"), default="all")
+    parser.add_argument("what", nargs="?", choices=("all", *PARTS), default="all")
     parser.add_argument("--scale", type=float, nargs="+", default=[1.0, 10.0, 50.0], help="sizes of the demo company")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="work in this folder and keep it")
     parser.add_argument("--company", type=Path, metavar="DIR", help="truth: a demo company that has had its night")
+    parser.add_argument(
+        "--records", type=int, nargs="*", default=[20_000, 1_000_000], help="identity: sizes of the crowd"
+    )
+    parser.add_argument("--seed", type=int, default=7, help="identity: another seed gives another crowd")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="identity: these contestants, such as millpond")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
@@ -42,6 +48,8 @@ def _measure(chosen: argparse.Namespace, folder: Path) -> dict[str, Any]:
         results["truth"] = _truth(company, min(chosen.scale))
     if chosen.what in ("all", "anomalies"):
         results["anomalies"] = _anomalies()
+    if chosen.what in ("all", "identity"):
+        results["identity"] = _identity(chosen, folder)
     return results
 
 
@@ -73,6 +81,13 @@ def _anomalies() -> list[dict[str, Any]]:
     rows = anomalies.run()
     _print("Anomaly detection", [row for row in rows if row["data"] != "numenta" or row["kind"].startswith("all")])
     return rows
+
+
+def _identity(chosen: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    from bench import identity
+
+    only = chosen.only or identity.CONTESTANTS
+    return _shown(identity.run(folder / "identity", chosen.records, chosen.seed, only), identity.tables)
 
 
 def _shown(result: dict[str, Any], tables: Any) -> dict[str, Any]:

@@ -43,6 +43,16 @@ class IdentityScore:
         """Share of the pairs of one person that are linked."""
         return self.right_pairs / max(self.true_pairs, 1)
 
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of both."""
+        return 2 * self.right_pairs / max(self.linked_pairs + self.true_pairs, 1)
+
+    @property
+    def differing_pairs(self) -> int:
+        """Pairs that are together in one of the two and apart in the other."""
+        return self.linked_pairs + self.true_pairs - 2 * self.right_pairs
+
 
 def identity_score(linked: pl.DataFrame, people: pl.DataFrame) -> IdentityScore:
     """Compare customers with people.
@@ -62,15 +72,16 @@ def identity_score(linked: pl.DataFrame, people: pl.DataFrame) -> IdentityScore:
         records=both.height,
         people=by_person.height,
         customers=by_customer.height,
-        right_pairs=_pairs(cells),
-        linked_pairs=_pairs(by_customer),
-        true_pairs=_pairs(by_person),
+        right_pairs=pairs_within(cells),
+        linked_pairs=pairs_within(by_customer),
+        true_pairs=pairs_within(by_person),
         merged_people=int(by_customer.filter(pl.col("people") > 1)["people"].sum()),
         split_people=by_person.filter(pl.col("customers") > 1).height,
     )
 
 
-def _pairs(counted: pl.DataFrame) -> int:
+def pairs_within(counted: pl.DataFrame) -> int:
+    """Pairs of records in groups whose sizes are in `len`."""
     return int((counted["len"].cast(pl.Int64) * (counted["len"].cast(pl.Int64) - 1) // 2).sum())
 
 
