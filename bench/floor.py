@@ -209,11 +209,11 @@ def _models(con: duckdb.DuckDBPyConnection, company: Company) -> int:
 
 
 def _link(con: duckdb.DuckDBPyConnection) -> None:
-    """The night's own function, in polars: linking is a graph search, which SQL does badly."""
+    """The night's own function: linking is most of the work, and there is no plainer way to the same persons."""
     from transforms.identity import link
 
-    assignment, history = link(con.sql("FROM identity.record").pl(), None, happened_at=datetime.now(UTC))
-    for table, frame in (("identity.assignment", assignment), ("identity.history", history)):
+    linked = link(con.sql("FROM identity.record").pl(), None, happened_at=datetime.now(UTC))
+    for table, frame in (("identity.assignment", linked.assignment), ("identity.history", linked.history)):
         store.create_table(con, tables()[table])
         con.register("linked", frame)
         con.execute(f"INSERT INTO {table} BY NAME FROM linked")

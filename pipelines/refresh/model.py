@@ -112,11 +112,11 @@ def _link(con: duckdb.DuckDBPyConnection, night: Night) -> None:
         store.create_table(con, tables()[table])
     records = con.sql(f"FROM {RECORD}").pl()
     previous = con.sql(f"SELECT record_id, customer_id, customer_since FROM {ASSIGNMENT}").pl()
-    assignment, history = transforms.identity.link(records, previous, happened_at=night.now)
+    linked = transforms.identity.link(records, previous, happened_at=night.now)
     con.begin()
     con.execute(f"DELETE FROM {ASSIGNMENT}")
-    _insert(con, ASSIGNMENT, assignment)
-    _insert(con, HISTORY, history)
+    _insert(con, ASSIGNMENT, linked.assignment)
+    _insert(con, HISTORY, linked.history)
     con.commit()
 
 

@@ -52,7 +52,7 @@ def build(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
             previous = con.sql("FROM identity.assignment").pl()
             linked = identity.link(con.sql("FROM identity.record").pl(), previous, happened_at=NIGHT)
             con.execute("DELETE FROM identity.assignment")
-            for name, frame in zip(("assignment", "history"), linked, strict=True):
+            for name, frame in (("assignment", linked.assignment), ("history", linked.history)):
                 con.register("linked_rows", frame)
                 con.execute(f"INSERT INTO identity.{name} BY NAME SELECT * FROM linked_rows")
     return con

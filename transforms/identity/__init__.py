@@ -1,10 +1,11 @@
 """Who is who: which records of the sources are one person, and the lasting id that the person goes by.
 
-`resolve` groups records, `assign` keeps customer ids steady from night to night, `link` does both and explains.
-Companies, products and staff are matched in SQL, under `transforms/model/identity/`.
+`resolve` groups records, `assign` keeps customer ids steady from night to night, `link` does both and obeys what
+people decided, `explain` says why. Companies, products and staff are matched in SQL, under
+`transforms/model/identity/`.
 """
 
 from transforms.identity.assignment import assign
-from transforms.identity.linkage import evidence, link, resolve
+from transforms.identity.linkage import Explanation, IdentityError, Linked, Weight, explain, link, resolve
 
-__all__ = ["assign", "evidence", "link", "resolve"]
+__all__ = ["Explanation", "IdentityError", "Linked", "Weight", "assign", "explain", "link", "resolve"]

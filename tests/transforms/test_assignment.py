@@ -1,16 +1,14 @@
-"""Linkage by equal keys, and customer ids that last."""
+"""Customer ids that last."""
 
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
 import polars as pl
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transforms.identity import assign, evidence, link, resolve
-from transforms.identity.linkage import IdentityError
+from transforms.identity import assign
 
 NIGHT = datetime(2024, 4, 1, 2, tzinfo=UTC)
 LATER = datetime(2024, 4, 2, 2, tzinfo=UTC)
@@ -27,85 +25,6 @@ def clusters(**members: list[str]) -> pl.DataFrame:
 
 def ids(assignment: pl.DataFrame) -> dict[str, str]:
     return dict(assignment.select("record_id", "customer_id").iter_rows())
-
-
-def test_equal_keys_link_in_chains_and_nothing_links_on_nothing() -> None:
-    records = pl.DataFrame(
-        {
-            "record_id": ["a", "b", "c", "d", "e", "f"],
-            "source": ["crm", "shop", "desk", "shop", "crm", "crm"],
-            "email": ["x@y.de", " X@y.de", None, "", None, " "],
-            "phone": [None, "+491", "+491", None, None, ""],
-            "external_id": [None, None, None, "E1", "E1", "e1"],
-        }
-    )
-    assert resolve(records).rows() == [
-        ("a", "a", 1.0),
-        ("b", "a", 1.0),
-        ("c", "a", 1.0),
-        ("d", "d", 1.0),
-        ("e", "d", 1.0),
-        ("f", "f", 1.0),
-    ]
-    assert evidence(records)["evidence"].to_list() == [
-        "email", "email + phone", "phone", "external_id", "external_id", "alone",
-    ]  # fmt: skip
-
-
-def test_only_ids_and_sources_are_required() -> None:
-    records = pl.DataFrame({"record_id": ["a", "b"], "source": ["s", "s"]})
-    assert resolve(records)["cluster_id"].to_list() == ["a", "b"]
-    assert resolve(records.clear()).height == 0
-    assert link(records, happened_at=NIGHT)[0]["evidence"].to_list() == ["alone", "alone"]
-
-
-def test_an_email_that_looks_like_a_phone_does_not_link_to_it() -> None:
-    records = pl.DataFrame({"record_id": ["a", "b"], "source": ["s", "s"], "email": ["1", None], "phone": [None, "1"]})
-    assert clusters_of(resolve(records)) == {frozenset("a"), frozenset("b")}
-
-
-def test_ids_that_are_not_unique_are_refused() -> None:
-    with pytest.raises(IdentityError, match="unique"):
-        resolve(pl.DataFrame({"record_id": ["a", "a"], "source": ["s", "s"]}))
-
-
-keys = st.one_of(st.none(), st.sampled_from(["", "k1", "k2", "k3", "k4", "k5"]))
-people = st.lists(st.tuples(keys, keys, keys), min_size=1, max_size=12)
-
-
-def frame(rows: list[tuple[str | None, str | None, str | None]], names: list[str]) -> pl.DataFrame:
-    data = {"record_id": names, "source": ["s"] * len(rows)}
-    columns = {key: [row[i] for row in rows] for i, key in enumerate(("email", "phone", "external_id"))}
-    return pl.DataFrame({**data, **columns}, schema_overrides=dict.fromkeys(columns, pl.String))
-
-
-@settings(deadline=None, max_examples=60)
-@given(people, st.randoms(use_true_random=False))
-def test_order_and_names_of_records_do_not_matter(rows: list, random) -> None:  # type: ignore[no-untyped-def]
-    names = [f"r{i}" for i in range(len(rows))]
-    plain = resolve(frame(rows, names))
-    assert sorted(plain["record_id"]) == sorted(names)
-    shuffled = list(range(len(rows)))
-    random.shuffle(shuffled)
-    again = resolve(frame([rows[i] for i in shuffled], [names[i] for i in shuffled]))
-    assert plain.sort("record_id").equals(again.sort("record_id"))
-    renamed = {name: f"q{i}" for name, i in zip(names, shuffled, strict=True)}
-    other = resolve(frame(rows, [renamed[name] for name in names]))
-    assert clusters_of(other) == {frozenset(renamed[r] for r in group) for group in clusters_of(plain)}
-
-
-@settings(deadline=None, max_examples=60)
-@given(people)
-def test_linkage_is_the_closure_of_shared_keys(rows: list) -> None:  # type: ignore[type-arg]
-    groups = [({i}, {(k, v) for k, v in enumerate(row) if v}) for i, row in enumerate(rows)]
-    merged: list[tuple[set[int], set[tuple[int, str]]]] = []
-    for members, shared in groups:
-        for other in [m for m in merged if m[1] & shared]:
-            merged.remove(other)
-            members, shared = members | other[0], shared | other[1]
-        merged.append((members, shared))
-    expected = {frozenset(f"r{i}" for i in members) for members, _ in merged}
-    assert clusters_of(resolve(frame(rows, [f"r{i}" for i in range(len(rows))]))) == expected
 
 
 def test_first_ids_come_from_the_smallest_record() -> None:

@@ -1,0 +1,163 @@
+"""From weighed pairs to persons: connected records, cut wherever the evidence between the parts speaks against.
+
+Components alone chain strangers together, so inside them records join by average linkage over all their pairs.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+#: Weights of what people decided; no sum of evidence comes near.
+SAME_BY_DECISION, DIFFERENT_BY_DECISION = 1e6, -1e6
+#: Odds, as logarithms, beyond which more certainty does not count when linkage is averaged.
+_CLIP = 6.0
+#: A pair whose names and dates do not contradict speaks against its cluster at most so much: people have several
+#: addresses, and two records that each know another one are no conflict.
+_MILD = 0.7
+#: Components of more profiles than this are cut at ever higher odds first.
+_LARGEST = 60
+_STEPS = (2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0, 40.0)
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Weighed pairs of profiles a < b.
+
+    Attributes:
+        weights: logarithm of the odds that the pair is one person.
+        is_conflict: whether names or dates contradict.
+    """
+
+    a: Ints
+    b: Ints
+    weights: Floats
+    is_conflict: Flags
+
+    def at(self, chosen: Flags) -> Pairs:
+        """The chosen pairs."""
+        return Pairs(self.a[chosen], self.b[chosen], self.weights[chosen], self.is_conflict[chosen])
+
+
+def cluster(count: int, pairs: Pairs, weigh_more: Callable[[Ints, Ints], Pairs], *, threshold: float) -> Ints:
+    """A label for each of `count` profiles; equal labels are one person.
+
+    Args:
+        pairs: pairs that were compared.
+        weigh_more: weighs further pairs, so that every pair of a component can be judged.
+        threshold: logarithm of the odds from which on two records are one person.
+    """
+    labels = _components(count, pairs, threshold)
+    sizes = np.bincount(labels, minlength=count)
+    inside = pairs.at((labels[pairs.a] == labels[pairs.b]) & (sizes[labels[pairs.a]] > 2))
+    every = joined(inside, weigh_more(*_missing(count, labels, inside)))
+    lowest = np.full(count, np.inf)
+    np.minimum.at(lowest, labels[every.a], every.weights)
+    doubtful = every.at(lowest[labels[every.a]] <= threshold)
+    return _split(count, labels, doubtful, threshold)
+
+
+def _components(count: int, pairs: Pairs, threshold: float) -> Ints:
+    """Connected components; within those that are too large, at higher odds."""
+    bar = np.full(count, threshold)
+    labels = _connected(count, pairs, bar)
+    for step in _STEPS:
+        large = np.bincount(labels, minlength=count)[labels] > _LARGEST
+        if not large.any():
+            break
+        bar[large] = threshold + step
+        labels = _connected(count, pairs, bar)
+    return labels
+
+
+def _connected(count: int, pairs: Pairs, bar: Floats) -> Ints:
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    linked = pairs.weights > np.maximum(bar[pairs.a], bar[pairs.b])
+    ends = (pairs.a[linked], pairs.b[linked])
+    graph = coo_array((np.ones(int(linked.sum()), dtype=np.int8), ends), shape=(count, count))
+    return connected_components(graph, directed=False)[1].astype(np.int64)
+
+
+def _missing(count: int, labels: Ints, known: Pairs) -> tuple[Ints, Ints]:
+    """Pairs within components of three and more that were not compared."""
+    order = np.argsort(labels, kind="stable")
+    starts = np.flatnonzero(np.diff(labels[order], prepend=-1))
+    sizes = np.diff(starts, append=count)
+    firsts, seconds = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    for size in np.unique(sizes[(sizes > 2) & (sizes <= _LARGEST)]):
+        members = order[starts[sizes == size][:, None] + np.arange(size)]
+        one, other = np.triu_indices(size, 1)
+        firsts.append(members[:, one].ravel())
+        seconds.append(members[:, other].ravel())
+    first, second = np.concatenate(firsts), np.concatenate(seconds)
+    a, b = np.minimum(first, second), np.maximum(first, second)
+    unknown = ~np.isin(a * count + b, known.a * count + known.b)
+    return a[unknown], b[unknown]
+
+
+def joined(one: Pairs, other: Pairs) -> Pairs:
+    """Both."""
+    return Pairs(
+        np.concatenate([one.a, other.a]),
+        np.concatenate([one.b, other.b]),
+        np.concatenate([one.weights, other.weights]),
+        np.concatenate([one.is_conflict, other.is_conflict]),
+    )
+
+
+def _split(count: int, labels: Ints, pairs: Pairs, threshold: float) -> Ints:
+    """Labels after each doubtful component was put together anew."""
+    labels = labels.copy()
+    component = labels[pairs.a]
+    order = np.argsort(component, kind="stable")
+    bounds = np.flatnonzero(np.diff(component[order], prepend=-1, append=-1)).tolist() if len(order) else []
+    following = int(labels.max(initial=0)) + 1
+    for first, last in itertools.pairwise(bounds):
+        part = order[first:last]
+        members, position = np.unique(np.concatenate([pairs.a[part], pairs.b[part]]), return_inverse=True)
+        one, other = position[: len(part)], position[len(part) :]
+        linkage = np.zeros((len(members), len(members)))
+        linkage[one, other] = linkage[other, one] = _clipped(pairs.weights[part], pairs.is_conflict[part], threshold)
+        for group in _agglomerate(linkage)[1:]:
+            labels[members[group]] = following
+            following += 1
+    return labels
+
+
+def _clipped(weights: Floats, is_conflict: Flags, threshold: float) -> Floats:
+    over = weights - threshold
+    mild = np.where(is_conflict, over, np.maximum(over, -_MILD))
+    return np.where(np.abs(weights) >= SAME_BY_DECISION, weights, np.clip(mild, -_CLIP, _CLIP))
+
+
+def _agglomerate(linkage: Floats) -> list[list[int]]:
+    """Groups by average linkage: the two that belong together most are joined while any two do."""
+    size = len(linkage)
+    totals, counts = linkage.copy(), np.ones(size)
+    groups: list[list[int]] = [[i] for i in range(size)]
+    average = linkage.copy()
+    np.fill_diagonal(average, -np.inf)
+    gone = np.zeros(size, dtype=bool)
+    while True:
+        into, other = np.unravel_index(int(np.argmax(average)), average.shape)
+        if not average[into, other] > 0:
+            return [group for group in groups if group]
+        totals[into] += totals[other]
+        totals[:, into] = totals[into]
+        counts[into] += counts[other]
+        groups[into] += groups[other]
+        groups[other], gone[other] = [], True
+        average[other] = average[:, other] = -np.inf
+        fresh = totals[into] / (counts[into] * counts)
+        fresh[gone] = fresh[into] = -np.inf
+        average[into] = average[:, into] = fresh

@@ -1,0 +1,17 @@
+-- Birth dates that very many records share are typed where a form insists on one.
+DELETE FROM count_birth
+WHERE records > 10 + 20 * (SELECT median(records) FROM count_birth)
+    AND records > 0.002 * (SELECT sum(records) FROM count_birth);
+
+-- Full names: how many records have each, and how many would if given and family names were independent.
+CREATE TABLE count_name AS
+SELECT
+    form.given,
+    form.family,
+    sum(form.records) AS records,
+    any_value(name_rarity(count_given.records * count_family.records / (SELECT sum(records) FROM form))) AS level
+FROM form
+INNER JOIN count_given ON count_given.value = form.given
+INNER JOIN count_family ON count_family.value = form.family
+GROUP BY form.given, form.family
+HAVING sum(form.records) > 1;
