@@ -133,12 +133,12 @@ WITH judged AS (
 SELECT
     *,
     on_name < 14 OR on_family IN (12, 13) OR (on_given < 14 AND on_family < 14) AS are_names_alike,
+    on_name < 14 OR on_given < 14 OR on_family < 14 AS is_a_name_alike,
     CASE
         WHEN email_level = 8 AND are_mails_named AND on_name >= 14
             THEN CASE WHEN are_names_alike THEN 14 ELSE 10 END
-        WHEN email_level = 9 AND is_mail_named AND NOT has_email_number
-            AND (on_name < 14 OR on_given < 14 OR on_family < 14) THEN 14
-        WHEN email_level = 10 AND is_mail_named AND are_names_alike THEN 14
+        WHEN email_level = 9 AND is_mail_named AND NOT has_email_number AND is_a_name_alike THEN 14
+        WHEN email_level = 10 AND is_mail_named AND is_a_name_alike THEN 14
         ELSE email_level
     END AS on_email
 FROM judged
