@@ -18,11 +18,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
+import polars as pl
 
 from connectors.files.names import column_names
 from pipelines.checkup import mapping_files
 from transforms.mapping import qualified
-from transforms.models import LINKED_FROM, build_model, load_models
+from transforms.models import build_model, load_models
 from warehouse import store
 from warehouse.company import Company, load_company
 from warehouse.contracts import SYSTEM_COLUMNS, Contract, entities, tables
@@ -192,9 +193,9 @@ def _cast(name: str, kind: str) -> str:
 
 
 def _copy_meta(con: duckdb.DuckDBPyConnection, company: Company) -> None:
-    """What models read of the night: its day and the holidays."""
+    """What models read of the night: its day, the company's choices and the holidays."""
     con.execute(f"ATTACH {literal(str(company.home.warehouse))} AS lake (READ_ONLY)")
-    for table in ("meta.night", "meta.holiday"):
+    for table in ("meta.night", "meta.setting", "meta.holiday"):
         con.execute(f"CREATE TABLE {table} AS FROM lake.{table}")
     con.execute("DETACH lake")
 
@@ -203,8 +204,10 @@ def _models(con: duckdb.DuckDBPyConnection, company: Company) -> int:
     rows = 0
     for table, model in load_models([company.metrics_file] if company.metrics_file else []).items():
         rows += build_model(con, model).rows
-        if table in LINKED_FROM.values():
+        if table == "identity.record":
             _link(con)
+        elif table == "mart.touchpoint_transition":
+            _learn_effects(con)
     return rows
 
 
@@ -214,10 +217,21 @@ def _link(con: duckdb.DuckDBPyConnection) -> None:
 
     linked = link(con.sql("FROM identity.record").pl(), None, happened_at=datetime.now(UTC))
     for table, frame in (("identity.assignment", linked.assignment), ("identity.history", linked.history)):
-        store.create_table(con, tables()[table])
-        con.register("linked", frame)
-        con.execute(f"INSERT INTO {table} BY NAME FROM linked")
-        con.unregister("linked")
+        _fill(con, table, frame)
+
+
+def _learn_effects(con: duckdb.DuckDBPyConnection) -> None:
+    """Likewise: an inverse of a matrix."""
+    from transforms.attribution import touchpoint_effects
+
+    _fill(con, "mart.touchpoint_effect", touchpoint_effects(con.sql("FROM mart.touchpoint_transition").pl()))
+
+
+def _fill(con: duckdb.DuckDBPyConnection, table: str, frame: pl.DataFrame) -> None:
+    store.create_table(con, tables()[table])
+    con.register("rows", frame)
+    con.execute(f"INSERT INTO {table} BY NAME FROM rows")
+    con.unregister("rows")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The SQL models of identity, core and mart: finding them, ordering them, tracing their columns, building them.
 
-What a table means stands in its `.sql` file and its contract. Nothing here knows a table by name but those two
-that code writes between the models.
+What a table means stands in its `.sql` file and its contract. Nothing here knows a table by name but those that
+code writes between the models.
 """
 
 from __future__ import annotations
@@ -28,10 +28,11 @@ if TYPE_CHECKING:
 
 MODEL_DIR = Path(__file__).parent / "model"
 
-#: Tables that `transforms.identity` writes, and the model each of them is made from.
+#: Tables that code writes between the models, and the model each of them is made from.
 LINKED_FROM: Mapping[str, str] = {
     "identity.assignment": "identity.record",
     "identity.history": "identity.record",
+    "mart.touchpoint_effect": "mart.touchpoint_transition",
 }
 
 #: table → column → the columns of other tables it is made of

@@ -65,6 +65,9 @@ class CompanyConfig(BaseModel):
     schedule: str = Field(default="0 3 * * *", description="Cron line of the night, in the company's timezone.")
     as_of: date | None = Field(default=None, description="The day the data ends, for replays; default: today.")
     keep_versions: int = Field(default=7, ge=1, description="Published versions kept.")
+    attribution_days: int = Field(
+        default=30, ge=1, le=365, description="Days before an order in which a click or visit earns credit for it."
+    )
     sources: dict[str, SourceConfig] = Field(default_factory=dict)
 
     @field_validator("timezone")
@@ -111,6 +114,11 @@ class Company:
         """The company's own mapping files, by source and entity."""
         files = sorted((self.root / "mappings").glob("*/*.sql"))
         return [MappingFile(source=f.parent.name, entity=f.stem, path=f) for f in files]
+
+    @property
+    def choices(self) -> dict[str, int]:
+        """What models go by, by key of millpond.toml: the rows of meta.setting."""
+        return {"attribution_days": self.config.attribution_days}
 
     @property
     def metrics_file(self) -> Path | None:

@@ -1,9 +1,9 @@
-"""Building the unified model: SQL models whose inputs changed, and the linkage of person records between them."""
+"""Building the unified model: SQL models whose inputs changed, and the tables that code makes between them."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -11,6 +11,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
+import transforms.attribution
 import transforms.identity
 from pipelines.night import Night, code_digest, digest, progress
 from transforms.models import LINKED_FROM, Model, build_model, column_lineage, load_models
@@ -20,6 +21,7 @@ from warehouse.contracts import tables
 from warehouse.sql import quoted
 
 ASSIGNMENT, HISTORY, RECORD = "identity.assignment", "identity.history", "identity.record"
+EFFECT, TRANSITION = "mart.touchpoint_effect", "mart.touchpoint_transition"
 
 
 @dataclass(frozen=True)
@@ -88,10 +90,8 @@ def _build(con: duckdb.DuckDBPyConnection, night: Night, table: str) -> Built:
     if due:
         fingerprint = _fingerprint(con, night.company, table)
         meta.unsettle(con, table)
-        if table == ASSIGNMENT:
-            _link(con, night)
-        elif table == HISTORY:
-            store.create_table(con, tables()[HISTORY])  # its rows came with the assignment
+        if table in LINKED_FROM:
+            CODED[table].write(con, night)
         else:
             build_model(con, models_of(night.company)[table])
         meta.remember(con, table, fingerprint=fingerprint, version=store.content_hash(con, table), at=night.now)
@@ -120,6 +120,20 @@ def _link(con: duckdb.DuckDBPyConnection, night: Night) -> None:
     con.commit()
 
 
+def _keep_history(con: duckdb.DuckDBPyConnection, night: Night) -> None:
+    """Its rows came with the assignment."""
+    store.create_table(con, tables()[HISTORY])
+
+
+def _learn_effects(con: duckdb.DuckDBPyConnection, night: Night) -> None:
+    effects = transforms.attribution.touchpoint_effects(con.sql(f"FROM {TRANSITION}").pl())
+    store.create_table(con, tables()[EFFECT])
+    con.begin()
+    con.execute(f"DELETE FROM {EFFECT}")
+    _insert(con, EFFECT, effects)
+    con.commit()
+
+
 def _insert(con: duckdb.DuckDBPyConnection, table: str, frame: pl.DataFrame) -> None:
     columns = ", ".join(quoted(c.name) for c in tables()[table].columns)
     con.register("linked_rows", frame)
@@ -137,7 +151,7 @@ def _is_due(con: duckdb.DuckDBPyConnection, company: Company, table: str) -> boo
 
 def _fingerprint(con: duckdb.DuckDBPyConnection, company: Company, table: str) -> str:
     """The query or code, the contract, and the versions of all that is read."""
-    made_by = _linkage_code() if table in LINKED_FROM else models_of(company)[table].sql
+    made_by = _code_of(table) if table in LINKED_FROM else models_of(company)[table].sql
     return digest(
         made_by,
         tables()[table].path.read_bytes(),
@@ -146,16 +160,36 @@ def _fingerprint(con: duckdb.DuckDBPyConnection, company: Company, table: str) -
 
 
 def _version(con: duckdb.DuckDBPyConnection, company: Company, table: str) -> str:
-    """A table's version; for the night, what models read of it; for other meta tables, their content."""
+    """A table's version; for the night and settings, what models read of them; for other meta tables, their content."""
     if table == "meta.night":
         row = con.execute("SELECT as_of, base_currency, timezone, country FROM meta.night").fetchone()
         return str(row)
+    if table == "meta.setting":
+        return str(company.choices)  # the table still has last night's while the night is planned
     if table.startswith("meta."):
         return store.content_hash(con, table)
     found = meta.fingerprint_of(con, table)
     return found[1] if found else ""
 
 
+@dataclass(frozen=True)
+class Coded:
+    """What writes a table that no query makes, and the code whose change makes it anew."""
+
+    write: Callable[[duckdb.DuckDBPyConnection, Night], None]
+    code: Path
+
+
+_IDENTITY = Path(transforms.identity.__file__).parent
+
+#: How each table of LINKED_FROM is made.
+CODED: Mapping[str, Coded] = {
+    ASSIGNMENT: Coded(_link, _IDENTITY),
+    HISTORY: Coded(_keep_history, _IDENTITY),
+    EFFECT: Coded(_learn_effects, Path(transforms.attribution.__file__)),
+}
+
+
 @cache
-def _linkage_code() -> str:
-    return code_digest(Path(transforms.identity.__file__).parent)
+def _code_of(table: str) -> str:
+    return code_digest(CODED[table].code)

@@ -26,12 +26,13 @@ CREATE TABLE IF NOT EXISTS quarantine.rejected_line (
 
 
 def start(con: duckdb.DuckDBPyConnection, night: Night) -> None:
-    """Write meta.night, meta.holiday, and what is known of the sources, their counts, files, drift and findings."""
+    """Write what night it is, what the company chose, the holidays, and all that is known of the sources."""
     config = night.company.config
     _ensure_tables(con)
     meta.start_run(con, night.run_id, "refresh", night.now)
     zone, currency, country = config.timezone, config.base_currency, config.country
     meta.replace_rows(con, "night", [(night.run_id, night.as_of, night.now, currency, zone, country)])
+    meta.replace_rows(con, "setting", night.company.choices.items())
     days = meta.holidays_between(country, night.as_of - HOLIDAYS_BACK, night.as_of + HOLIDAYS_AHEAD)
     meta.replace_rows(con, "holiday", days)
     note_sources(con, night)

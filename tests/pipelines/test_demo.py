@@ -241,6 +241,29 @@ def test_every_reference_of_the_model_leads_somewhere(demo: Demo) -> None:
     assert {column: count for column, count in lost.items() if count} == {}
 
 
+def test_credit_for_orders_adds_up_under_every_model(demo: Demo) -> None:
+    orders = demo.ask("SELECT count(*), sum(net_revenue_base) FROM core.sales_order WHERE is_counted")[0]
+    by_model = "SELECT model, sum(credit), sum(credited_revenue_base), bool_or(is_fallback) FROM mart.attribution"
+    assert demo.ask(f"{by_model} GROUP BY 1 ORDER BY 1") == [
+        (model, *orders, False) for model in ("data_driven", "first", "last", "linear", "position", "time_decay")
+    ]
+    by_order = """SELECT order_id, model FROM mart.attribution JOIN core.sales_order USING (order_id) GROUP BY ALL
+                  HAVING sum(credit) <> 1 OR sum(credited_revenue_base) <> any_value(net_revenue_base)"""
+    assert demo.ask(by_order) == []
+
+
+def test_the_last_touch_is_at_least_what_orders_say_themselves(demo: Demo) -> None:
+    compared = demo.ask(
+        """SELECT own.campaign_id, own.orders, coalesce(last.orders, 0)
+           FROM (SELECT campaign_id, sum(attributed_orders) AS orders FROM mart.marketing_performance GROUP BY 1) AS own
+           LEFT JOIN (SELECT campaign_id, sum(credited_orders) AS orders FROM mart.attribution_daily
+                      WHERE model = 'last' GROUP BY 1) AS last USING (campaign_id)
+           WHERE own.campaign_id <> '(none)'"""
+    )
+    assert len(compared) > 20
+    assert [row for row in compared if row[2] < row[1]] == []
+
+
 def test_people_are_found_again(demo: Demo) -> None:
     score = identity_score(linked(demo), demo.truth("identity"))
     assert score.precision > 0.95

@@ -9,7 +9,10 @@ from typing import Any
 import duckdb
 import pytest
 
+from pipelines.refresh import model
 from tests.pipelines.conftest import Tiny
+from transforms.models import LINKED_FROM
+from warehouse.company import load_company
 
 Rows = dict[str, list[tuple[Any, ...]]]
 
@@ -64,6 +67,25 @@ def test_second_night_changes_nothing(tiny: Tiny) -> None:
     assert changed_rows(before, after) == {}
     steps = tiny.ask("SELECT step FROM meta.step WHERE run_id = (SELECT run_id FROM meta.night)")
     assert steps == []
+
+
+def test_what_the_company_chooses_reaches_the_models_that_go_by_it(tiny: Tiny) -> None:
+    assert tiny.ask("SELECT * FROM meta.setting") == [("attribution_days", 30)]
+    config = tiny.root / "millpond.toml"
+    config.write_text(config.read_text().replace('country = "DE"', 'country = "DE"\nattribution_days = 90'))
+    changed = Tiny(load_company(tiny.root))
+    assert changed.night().published
+    assert changed.ask("SELECT * FROM meta.setting") == [("attribution_days", 90)]
+    rebuilt = "SELECT step FROM meta.step WHERE kind = 'model' AND run_id = (SELECT run_id FROM meta.night)"
+    assert changed.ask(rebuilt) == [("core.journey",)]
+
+
+def test_code_that_changed_makes_its_table_anew(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert set(model.CODED) == set(LINKED_FROM)
+    monkeypatch.setattr(model, "_code_of", lambda table: f"other code of {table}")
+    assert tiny.night().published
+    rebuilt = "SELECT step FROM meta.step WHERE kind = 'model' AND run_id = (SELECT run_id FROM meta.night) ORDER BY 1"
+    assert tiny.ask(rebuilt) == [(table,) for table in sorted(LINKED_FROM)]
 
 
 def test_edited_export_changes_exactly_its_rows(tiny: Tiny) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import duckdb
 
-from transforms import identity
+from transforms import attribution, identity
 from transforms.models import LINKED_FROM, build_model, load_models
 from warehouse import contracts
 
@@ -22,7 +22,7 @@ def database(rows: Rows, *, as_of: date = AS_OF, timezone: str = "Europe/Berlin"
     """Clean tables with the given rows, the source and is_deleted filled in where a row is silent."""
     con = duckdb.connect()
     con.execute("SET TimeZone = 'UTC'")
-    for schema in ("clean", "meta", "identity"):
+    for schema in ("clean", "meta", "identity", "mart"):
         con.execute(f"CREATE SCHEMA {schema}")
     for contract in contracts.entities().values():
         columns = ", ".join(f"{c.name} {c.duckdb_type}" for c in (*contract.columns, *contracts.SYSTEM_COLUMNS))
@@ -35,6 +35,7 @@ def database(rows: Rows, *, as_of: date = AS_OF, timezone: str = "Europe/Berlin"
         "'EUR' AS base_currency, $3 AS timezone, 'DE' AS country",
         [as_of, NIGHT, timezone],
     )
+    con.execute("CREATE TABLE meta.setting AS SELECT 'attribution_days' AS name, 30::BIGINT AS value")
     con.execute("CREATE TABLE meta.holiday AS SELECT DATE '2024-03-29' AS date, 'Good Friday' AS name")
     for entity, listed in rows.items():
         for row in listed:
@@ -45,7 +46,7 @@ def database(rows: Rows, *, as_of: date = AS_OF, timezone: str = "Europe/Berlin"
 
 
 def build(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
-    """All models, and the linkage of persons between them."""
+    """All models, and what code makes between them."""
     for model in load_models().values():
         build_model(con, model)
         if model.table == "identity.record":
@@ -55,6 +56,10 @@ def build(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
             for name, frame in (("assignment", linked.assignment), ("history", linked.history)):
                 con.register("linked_rows", frame)
                 con.execute(f"INSERT INTO identity.{name} BY NAME SELECT * FROM linked_rows")
+        if model.table == "mart.touchpoint_transition":
+            con.register("effects", attribution.touchpoint_effects(con.sql(f"FROM {model.table}").pl()))
+            con.execute("DELETE FROM mart.touchpoint_effect")
+            con.execute("INSERT INTO mart.touchpoint_effect BY NAME FROM effects")
     return con
 
 

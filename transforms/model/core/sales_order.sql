@@ -14,29 +14,6 @@ refunded AS (
     WHERE order_id IS NOT NULL
     GROUP BY order_id
 ),
--- An order names its campaign in words: by name, and by platform where several campaigns have that name.
-named AS (
-    SELECT DISTINCT lower(trim(campaign)) AS name_key, lower(trim(coalesce(utm_source, ''))) AS utm_source
-    FROM clean.sales_order
-    WHERE NOT is_deleted AND trim(campaign) <> ''
-),
-candidate AS (
-    SELECT
-        named.name_key,
-        named.utm_source,
-        campaign.campaign_id,
-        named.utm_source <> '' AND starts_with(lower(campaign.platform), named.utm_source) AS is_platform,
-        count(*) OVER (PARTITION BY named.name_key, named.utm_source) AS of_name
-    FROM named
-    INNER JOIN core.campaign AS campaign ON campaign.name_key = named.name_key
-),
-campaign AS (
-    SELECT name_key, utm_source, min(campaign_id) AS campaign_id
-    FROM candidate
-    WHERE of_name = 1 OR is_platform
-    GROUP BY name_key, utm_source
-    HAVING count(*) = 1
-),
 priced AS (
     SELECT
         sales_order.*,
@@ -53,9 +30,9 @@ priced AS (
     LEFT JOIN core.fx_rate AS fx
         ON fx.currency = sales_order.currency
         AND fx.date = sales_order.ordered_date
-    LEFT JOIN campaign
+    LEFT JOIN core.campaign_reference AS campaign
         ON campaign.name_key = lower(trim(sales_order.campaign))
-        AND campaign.utm_source = lower(trim(coalesce(sales_order.utm_source, '')))
+        AND campaign.traffic_source = lower(trim(coalesce(sales_order.utm_source, '')))
     LEFT JOIN refunded ON refunded.order_id = known.order_id
 ),
 based AS (

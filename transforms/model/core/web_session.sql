@@ -15,6 +15,7 @@ SELECT
     web.visitor_id,
     web.traffic_source,
     web.medium,
+    campaign.campaign_id,
     web.campaign_name,
     web.landing_page,
     web.device,
@@ -27,3 +28,6 @@ SELECT
 FROM dated AS web
 LEFT JOIN identity.assignment AS by_contact
     ON by_contact.record_id = 'contact:' || web.source || ':' || web.contact_id
+LEFT JOIN core.campaign_reference AS campaign
+    ON campaign.name_key = lower(trim(web.campaign_name))
+    AND campaign.traffic_source = lower(trim(coalesce(web.traffic_source, '')))
