@@ -27,7 +27,10 @@ UNSETTLED = "unsettled"
 
 #: Written by quality/, made here so that they carry the contracts' comments.
 KEPT_BY_CHECKS = ("check_result", "table_count", "reconciliation")
-OWN = ("night", "run", "step", "source_status", "finding", "drift", "source_file", "source_count", "holiday", "built")
+OWN = (
+    "night", "run", "step", "source_status", "source_trust", "finding", "drift", "source_file", "source_count",
+    "holiday", "built",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
