@@ -12,7 +12,11 @@ WITH record AS (
         record.phone,
         record.external_id,
         coalesce(record.company_name, company.name) AS company_name,
-        account.account_id,
+        coalesce(account.account_id, by_domain.account_id) AS account_id,
+        CASE
+            WHEN account.account_id IS NOT NULL THEN 'record'
+            WHEN by_domain.account_id IS NOT NULL THEN 'domain'
+        END AS account_link,
         contact.job_title,
         record.street,
         record.city,
@@ -34,6 +38,7 @@ WITH record AS (
         ON company.source = contact.source AND company.source_id = contact.company_id
     LEFT JOIN identity.account AS account
         ON account.source = contact.source AND account.source_id = contact.company_id
+    LEFT JOIN identity.account_domain AS by_domain ON by_domain.domain = split_part(record.email, '@', 2)
     LEFT JOIN identity.staff AS staff ON staff.source = contact.source AND staff.source_id = contact.owner_id
 ),
 weighed AS (
@@ -114,6 +119,8 @@ offered AS (
         record.filled,
         record.record_rank,
         record.is_sample_address,
+        -- A company that somebody has entered goes before one that follows from an e-mail address.
+        topic.topic = 'account_id' AND record.account_link = 'domain' AS is_inferred,
         coalesce(trust.trust, 50) AS trust
     FROM ranked AS record
     CROSS JOIN topic
@@ -150,12 +157,17 @@ judged AS (
     FROM offered
     WHERE value IS NOT NULL
 ),
--- The lower the place, the better: real values first, then live records, then trust, then the record's own rank.
+-- The lower the place, the better: real values, stated ones, live records, then trust, then the record's own rank.
 placed AS (
     SELECT
         judged.*,
-        ((CASE WHEN is_placeholder THEN 2 ELSE 0 END + CASE WHEN is_deleted THEN 1 ELSE 0 END) * 101 + 100 - trust)
-        * 10000000 + record_rank AS place
+        (
+            (
+                CASE WHEN is_placeholder THEN 4 ELSE 0 END
+                + CASE WHEN is_inferred THEN 2 ELSE 0 END
+                + CASE WHEN is_deleted THEN 1 ELSE 0 END
+            ) * 101 + 100 - trust
+        ) * 10000000 + record_rank AS place
     FROM judged
 ),
 best AS (
@@ -192,6 +204,7 @@ explained AS (
         CASE
             WHEN rival.record_id IS NULL THEN 'only_value'
             WHEN chosen.is_placeholder <> rival.is_placeholder THEN 'no_placeholder'
+            WHEN chosen.is_inferred <> rival.is_inferred THEN 'stated'
             WHEN chosen.is_deleted <> rival.is_deleted THEN 'not_deleted'
             WHEN chosen.trust <> rival.trust THEN 'trust'
             WHEN chosen.kind <> rival.kind THEN 'contact_record'
@@ -212,6 +225,8 @@ part AS (
         ('name', 'full_name'),
         ('name', 'given_name'),
         ('name', 'family_name'),
+        ('account_id', 'account_id'),
+        ('account_id', 'account_link'),
         ('address', 'street'),
         ('address', 'city'),
         ('address', 'region'),
@@ -219,7 +234,7 @@ part AS (
         ('address', 'country')
     ) AS listed (topic, column_name)
 ),
--- The parts of a name, and of an address, come from one record each.
+-- The parts of a name, and of an address, come from one record each, and so does a company with the way to it.
 taken_apart AS (
     SELECT
         explained.customer_id,
@@ -228,6 +243,8 @@ taken_apart AS (
             WHEN 'full_name' THEN record.full_name
             WHEN 'given_name' THEN record.given_name
             WHEN 'family_name' THEN record.family_name
+            WHEN 'account_id' THEN record.account_id
+            WHEN 'account_link' THEN record.account_link
             WHEN 'street' THEN record.street
             WHEN 'city' THEN record.city
             WHEN 'region' THEN record.region
@@ -262,4 +279,4 @@ LEFT JOIN taken_apart AS addressed
     ON addressed.customer_id = explained.customer_id
     AND addressed.column_name = explained.topic
     AND addressed.value IS NOT NULL
-WHERE explained.topic NOT IN ('name', 'address') AND addressed.customer_id IS NULL
+WHERE explained.topic NOT IN ('name', 'account_id', 'address') AND addressed.customer_id IS NULL
