@@ -124,7 +124,8 @@ def _settings() -> Iterator[str]:
         for name, field in model.model_fields.items():
             if name == "sources":
                 continue
-            default = "required" if field.is_required() else "" if field.default is None else f"`{field.default}`"
+            given = field.default not in (None, PydanticUndefined)
+            default = "required" if field.is_required() else f"`{field.default}`" if given else ""
             yield f"| `{prefix}{name}` | {default} | {field.description or ''} |"
     yield "\nFurther keys of a source are its connector's, see [connectors](connectors.md).\n"
 

@@ -90,5 +90,5 @@ def digest(*parts: str | bytes) -> str:
 
 def code_digest(*packages: Path) -> str:
     """A hash of the source files of packages, so that changed code rebuilds what it builds."""
-    files = sorted(f for p in packages for f in ([p] if p.is_file() else p.rglob("*.py")))
+    files = sorted(f for p in packages for f in ([p] if p.is_file() else p.rglob("*")) if f.suffix in (".py", ".sql"))
     return digest(*(f.read_bytes() for f in files))

@@ -10,11 +10,11 @@ import difflib
 import re
 import tomllib
 import zoneinfo
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -23,6 +23,21 @@ from warehouse.home import Home
 
 CONFIG_NAME = "millpond.toml"
 SOURCE_NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
+
+Trust = Annotated[int, Field(ge=0, le=100, strict=True)]
+#: What core.customer and core.account choose from several records, each from one of them as a whole.
+CHOSEN = (
+    "name", "email", "phone", "external_id", "company_name", "account_id", "job_title", "address", "birth_date",
+    "language", "lifecycle_stage", "lead_source", "owner_id", "is_subscribed",
+    "domain", "website", "vat_id", "industry", "employees", "annual_revenue",
+)  # fmt: skip
+#: Columns that are a part of one of those.
+PART_OF = {
+    **dict.fromkeys(("full_name", "given_name", "family_name"), "name"),
+    **dict.fromkeys(("street", "city", "region", "postcode", "country"), "address"),
+    "account_link": "account_id",
+    "currency": "annual_revenue",
+}
 
 
 class CompanyError(Exception):
@@ -42,6 +57,10 @@ class SourceConfig(BaseModel):
     schedule: str | None = Field(default=None, description="Cron line for loads of this source between the nights.")
     owner: str | None = Field(default=None, description="E-mail address of who answers for this source.")
     title: str | None = Field(default=None, description="What people call the system.")
+    trust: Trust = Field(
+        default=50,
+        description="How far its word counts where sources contradict each other about a person or company, 0 to 100.",
+    )
 
     @property
     def options(self) -> dict[str, Any]:
@@ -69,6 +88,15 @@ class CompanyConfig(BaseModel):
         default=30, ge=1, le=365, description="Days before an order in which a click or visit earns credit for it."
     )
     sources: dict[str, SourceConfig] = Field(default_factory=dict)
+    trust: dict[str, dict[str, Trust]] = Field(
+        default_factory=dict,
+        description="Tables `[trust.<column>]` with `<source> = 0 to 100`: trust in a source for one column, such as "
+        f"`[trust.email]` with `shop = 90`. Columns: {', '.join(CHOSEN)}.",
+    )
+
+    def trust_in(self, source: str, column: str) -> int:
+        """Trust in a source, 0 to 100, for a column of `CHOSEN`."""
+        return self.trust.get(column, {}).get(source, self.sources[source].trust)
 
     @field_validator("timezone")
     @classmethod
@@ -156,6 +184,8 @@ def load_company(root: Path) -> Company:
         config = CompanyConfig.model_validate(document)
     except ValidationError as error:
         problems += [_sentence(path, e) for e in error.errors()]
+    if config is not None:
+        problems += _trust_problems(path, config)
     if problems or config is None:
         raise CompanyError(problems)
     home = env.settings().home or root / "lake"
@@ -177,6 +207,28 @@ def _interpolate(value: Any, names: Mapping[str, str], path: Path, key: tuple[st
                 f"put {name}=… into {path.parent / '.env'} or the environment."
             )
     return re.sub(r"\$\{(\w+)\}", lambda m: names.get(m[1], m[0]), value)
+
+
+def _trust_problems(path: Path, config: CompanyConfig) -> list[str]:
+    """One sentence for every column and source under [trust] that there is not."""
+    found = []
+    for column, sources in config.trust.items():
+        if column in PART_OF:
+            found.append(f"{path}: trust.{column}: it comes from one record with all of {PART_OF[column]}; "
+                         f"write [trust.{PART_OF[column]}].")  # fmt: skip
+        elif column not in CHOSEN:
+            found.append(f"{path}: trust.{column}: there is no such column; {_hint(column, CHOSEN)}")
+        found += [
+            f"{path}: trust.{column}.{name}: there is no such source; {_hint(name, config.sources)}"
+            for name in sources
+            if name not in config.sources
+        ]
+    return found
+
+
+def _hint(written: str, known: Collection[str]) -> str:
+    near = difflib.get_close_matches(written, known, n=1)
+    return f"did you mean {near[0]}?" if near else f"use one of {', '.join(known)}."
 
 
 def _sentence(path: Path, error: Any) -> str:

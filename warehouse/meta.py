@@ -28,8 +28,8 @@ UNSETTLED = "unsettled"
 #: Written by quality/, made here so that they carry the contracts' comments.
 KEPT_BY_CHECKS = ("check_result", "table_count", "reconciliation")
 OWN = (
-    "night", "setting", "holiday", "run", "step", "source_status", "finding", "drift", "source_file", "source_count",
-    "built",
+    "night", "setting", "holiday", "run", "step", "source_status", "source_trust", "finding", "drift", "source_file",
+    "source_count", "built",
 )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 
@@ -12,7 +13,9 @@ from quality import volume
 from quality.results import CheckResult, hold_for_empty, last_results, save_results
 from quality.suites import Check, checks_for
 from warehouse import meta
-from warehouse.contracts import Contract
+from warehouse.contracts import Contract, tables
+
+_QUALIFIED = re.compile(r"\b[a-z_]+\.[a-z_]+\b")
 
 
 def all_checks(contract: Contract) -> tuple[Check, ...]:
@@ -75,6 +78,7 @@ def _has_rows(con: duckdb.DuckDBPyConnection, table: str) -> bool:
 def _fingerprint(con: duckdb.DuckDBPyConnection, night: Night, contract: Contract, checks: Sequence[Check]) -> str:
     """Content of the table and of those it refers to, the checks themselves, and the day where a rule reads it."""
     related = {contract.table, *(referenced_table(contract, r.to_table) for r in contract.references)}
+    related |= {t for rule in contract.rules for t in _QUALIFIED.findall(rule.condition) if t in tables()}
     versions = [f"{t}={found[1] if (found := meta.fingerprint_of(con, t)) else ''}" for t in sorted(related)]
     reads_night = any("meta.night" in rule.condition for rule in contract.rules)
     return digest(*versions, repr(checks), str(night.as_of) if reads_night else "")

@@ -6,7 +6,7 @@ import duckdb
 
 from pipelines.checkup import mapping_files
 from pipelines.night import building
-from pipelines.refresh import clean, insight, model
+from pipelines.refresh import clean, insight, model, prepare
 from quality.results import latest_results
 from warehouse import meta, store
 from warehouse.company import Company
@@ -16,6 +16,7 @@ from warehouse.contracts import entities, tables
 def stale_tables(company: Company) -> list[str]:
     """Tables to refresh, upstream first. A table may turn out unchanged, and then stops the spreading."""
     with building(company) as con:
+        prepare.note_trust(con, company)
         return _stale(con, company)
 
 

@@ -11,7 +11,7 @@ from pipelines.checkup import mapping_files
 from pipelines.night import Night
 from quality.freshness import Freshness, SourceLoad, judge_freshness
 from warehouse import meta, store
-from warehouse.company import Company
+from warehouse.company import CHOSEN, Company
 from warehouse.contracts import entities
 from warehouse.sql import quoted
 
@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS quarantine.rejected_line (
 
 
 def start(con: duckdb.DuckDBPyConnection, night: Night) -> None:
-    """Write what night it is, what the company chose, the holidays, and all that is known of the sources."""
+    """Write what night it is, what the company chose, holidays, and all that is known of the sources."""
     config = night.company.config
     _ensure_tables(con)
     meta.start_run(con, night.run_id, "refresh", night.now)
@@ -35,7 +35,15 @@ def start(con: duckdb.DuckDBPyConnection, night: Night) -> None:
     meta.replace_rows(con, "setting", night.company.choices.items())
     days = meta.holidays_between(country, night.as_of - HOLIDAYS_BACK, night.as_of + HOLIDAYS_AHEAD)
     meta.replace_rows(con, "holiday", days)
+    note_trust(con, night.company)
     note_sources(con, night)
+
+
+def note_trust(con: duckdb.DuckDBPyConnection, company: Company) -> None:
+    """Write meta.source_trust, which says nothing of the night: planning one looks at it too."""
+    config = company.config
+    rows = [(name, column, config.trust_in(name, column)) for name in config.sources for column in CHOSEN]
+    meta.replace_rows(con, "source_trust", rows)
 
 
 def _ensure_tables(con: duckdb.DuckDBPyConnection) -> None:

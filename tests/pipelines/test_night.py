@@ -162,6 +162,26 @@ def test_removed_mapping_takes_its_rows_along(tiny: Tiny) -> None:
     assert tiny.ask("SELECT count(*) FROM core.customer") == [(3,)]
 
 
+def test_changed_trust_chooses_anew(tiny: Tiny) -> None:
+    name = "SELECT full_name FROM core.customer WHERE email = 'jan@example.org'"
+    assert tiny.ask(name) == [("Jan de Boer",)]
+    (tiny.root / "mappings" / "shop" / "contact.sql").write_text(
+        "SELECT 'j' AS source_id, 'Jan Boer' AS full_name, 'jan@example.org' AS email, placed AS source_updated_at "
+        "FROM raw.orders LIMIT 1"
+    )
+    assert tiny.night().published
+    assert tiny.ask(name) == [("Jan Boer",)]
+    config = tiny.root / "millpond.toml"
+    config.write_text(config.read_text() + "[trust.name]\ncrm = 90\n")
+    assert Tiny(load_company(tiny.root)).night().published
+    assert tiny.ask(name) == [("Jan de Boer",)]
+    trusted = tiny.ask("SELECT column_name, trust FROM meta.source_trust WHERE source = 'crm' AND trust <> 50")
+    assert trusted == [("name", 90)]
+    steps = tiny.ask("SELECT step FROM meta.step WHERE run_id = (SELECT run_id FROM meta.night) AND kind = 'model'")
+    assert ("core.customer",) in steps
+    assert ("core.sales_order",) not in steps
+
+
 def test_night_knows_its_day(first_night: Tiny) -> None:
     assert first_night.ask("SELECT as_of, base_currency FROM meta.night") == [(date(2026, 10, 31), "EUR")]
 

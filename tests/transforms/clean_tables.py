@@ -9,16 +9,20 @@ from typing import Any
 import duckdb
 
 from transforms import attribution, identity
-from transforms.models import LINKED_FROM, build_model, load_models
+from transforms.models import LINKED_FROM, Model, build_model, load_models
 from warehouse import contracts
 
 AS_OF = date(2024, 3, 31)
 NIGHT = datetime(2024, 4, 1, 2, tzinfo=UTC)
 
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]
+#: (source, column) → trust
+Trust = Mapping[tuple[str, str], int]
 
 
-def database(rows: Rows, *, as_of: date = AS_OF, timezone: str = "Europe/Berlin") -> duckdb.DuckDBPyConnection:
+def database(
+    rows: Rows, *, as_of: date = AS_OF, timezone: str = "Europe/Berlin", trust: Trust | None = None
+) -> duckdb.DuckDBPyConnection:
     """Clean tables with the given rows, the source and is_deleted filled in where a row is silent."""
     con = duckdb.connect()
     con.execute("SET TimeZone = 'UTC'")
@@ -37,6 +41,9 @@ def database(rows: Rows, *, as_of: date = AS_OF, timezone: str = "Europe/Berlin"
     )
     con.execute("CREATE TABLE meta.setting AS SELECT 'attribution_days' AS name, 30::BIGINT AS value")
     con.execute("CREATE TABLE meta.holiday AS SELECT DATE '2024-03-29' AS date, 'Good Friday' AS name")
+    con.execute("CREATE TABLE meta.source_trust (source VARCHAR, column_name VARCHAR, trust BIGINT)")
+    for (source, column), value in (trust or {}).items():
+        con.execute("INSERT INTO meta.source_trust VALUES (?, ?, ?)", [source, column, value])
     for entity, listed in rows.items():
         for row in listed:
             full = {"source": "shop", "is_deleted": False, **row}
@@ -45,9 +52,13 @@ def database(rows: Rows, *, as_of: date = AS_OF, timezone: str = "Europe/Berlin"
     return con
 
 
-def build(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
-    """All models, and what code makes between them."""
-    for model in load_models().values():
+def build(con: duckdb.DuckDBPyConnection, *wanted: str) -> duckdb.DuckDBPyConnection:
+    """The wanted models and those they read (default: all), and what code makes between them."""
+    models = load_models()
+    needed = _needed(models, wanted or list(models))
+    for model in models.values():
+        if model.table not in needed:
+            continue
         build_model(con, model)
         if model.table == "identity.record":
             previous = con.sql("FROM identity.assignment").pl()
@@ -63,6 +74,24 @@ def build(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
     return con
 
 
-def built(rows: Rows, *, as_of: date = AS_OF, timezone: str = "Europe/Berlin") -> duckdb.DuckDBPyConnection:
-    """A database with the rows and every model built on them."""
-    return build(database(rows, as_of=as_of, timezone=timezone))
+def _needed(models: Mapping[str, Model], wanted: Sequence[str]) -> set[str]:
+    found: set[str] = set()
+    waiting = list(wanted)
+    while waiting:
+        table = waiting.pop()
+        table = LINKED_FROM.get(table, table)
+        if table in models and table not in found:
+            found.add(table)
+            waiting += models[table].upstream
+    return found
+
+
+def built(
+    rows: Rows,
+    *wanted: str,
+    as_of: date = AS_OF,
+    timezone: str = "Europe/Berlin",
+    trust: Trust | None = None,
+) -> duckdb.DuckDBPyConnection:
+    """A database with the rows, and the wanted models (default: all) built on them."""
+    return build(database(rows, as_of=as_of, timezone=timezone, trust=trust), *wanted)

@@ -553,7 +553,8 @@ def some(**columns: st.SearchStrategy[Any]) -> st.SearchStrategy[list[dict[str, 
 
 
 money: dict[str, st.SearchStrategy[Any]] = {"currency": st.sampled_from(["EUR", "USD", "CHF"])}
-cents = st.integers(0, 10_000).map(lambda n: Decimal(n) / 100)
+# Few amounts, so that some agree by chance.
+cents = st.sampled_from([0, 1, 1_999, 1_999, 10_000]).map(lambda n: Decimal(n) / 100)
 companies = st.fixed_dictionaries(
     {
         "contact": some(email=email, phone=maybe, company_id=maybe, owner_id=maybe, created_at=moment),
@@ -581,9 +582,21 @@ companies = st.fixed_dictionaries(
         "order_line": some(
             order_id=maybe, product_id=maybe, sku=maybe, quantity=st.integers(1, 3), unit_price=cents, total=cents
         ),
+        "invoice": some(
+            invoice_number=st.sampled_from(["1", "R1"]),
+            direction=st.sampled_from(["sales", "purchase"]),
+            order_number=maybe,
+            contact_id=maybe,
+            company_id=maybe,
+            status=st.sampled_from(["open", "paid", "void"]),
+            total=cents,
+            issued_date=moment.map(datetime.date),
+            **money,
+        ),
         "payment": some(
             order_id=maybe,
-            order_number=maybe,
+            order_number=st.sampled_from([None, "1", "2", "R1"]),
+            invoice_id=maybe,
             contact_id=maybe,
             email=email,
             status=st.just("succeeded"),
@@ -606,6 +619,7 @@ companies = st.fixed_dictionaries(
             company_id=maybe,
             owner_id=maybe,
             status=st.sampled_from(["open", "won"]),
+            order_number=maybe,
             amount=cents,
             created_at=moment,
             closed_at=moment,

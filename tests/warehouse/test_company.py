@@ -72,10 +72,43 @@ def test_unknown_key_names_the_near_one(tmp_path: Path) -> None:
         ("[sources.shop]", "[sources.Shop]", "source name 'Shop'"),
         ('connector = "files"', "", "key sources.shop.connector is missing"),
         ('name = "Acme"', 'name = "Acme', "is not valid TOML"),
+        (
+            "[sources.shop]",
+            "[sources.shop]\ntrust = 101",
+            "sources.shop.trust = 101: Input should be less than or equal",
+        ),
+        (
+            "[sources.shop]",
+            "[trust.emial]\nshop = 1\n[sources.shop]",
+            "trust.emial: there is no such column; did you mean email?",
+        ),
+        (
+            "[sources.shop]",
+            "[trust.email]\nshpo = 1\n[sources.shop]",
+            "trust.email.shpo: there is no such source; did you mean shop?",
+        ),
+        (
+            "[sources.shop]",
+            "[trust.city]\nshop = 1\n[sources.shop]",
+            "trust.city: it comes from one record with all of address; write [trust.address].",
+        ),
+        (
+            "[sources.shop]",
+            "[trust.email]\nshop = true\n[sources.shop]",
+            "trust.email.shop = True: Input should be a valid integer",
+        ),
     ],
 )
 def test_mistakes_become_sentences(tmp_path: Path, old: str, new: str, told: str) -> None:
     assert told in " ".join(problems(write(tmp_path, GOOD.replace(old, new))))
+
+
+def test_trust_is_the_sources_but_where_a_column_says_otherwise(tmp_path: Path) -> None:
+    toml = GOOD + 'trust = 70\n[sources.crm]\nconnector = "files"\n[trust.email]\nshop = 0\n'
+    config = load_company(write(tmp_path, toml)).config
+    trusted = {(s, c): config.trust_in(s, c) for s in ("shop", "crm") for c in ("email", "phone")}
+    assert trusted == {("shop", "email"): 0, ("shop", "phone"): 70, ("crm", "email"): 50, ("crm", "phone"): 50}
+    assert config.sources["shop"].options == {"path": "/data/orders"}
 
 
 def test_missing_file_says_how_to_begin(tmp_path: Path) -> None:

@@ -19,16 +19,18 @@ moved AS (
 linked AS (
     SELECT
         deal.*,
-        coalesce(by_contact.customer_id, by_number.customer_id) AS customer_id,
+        coalesce(by_contact.customer_id, sold.customer_id) AS customer_id,
         account.account_id,
         staff.staff_id,
-        by_number.order_id,
+        to_order.to_id AS order_id,
         coalesce(moved.last_moved_at, deal.created_at) AS last_moved_at,
         coalesce(moved.stage_changes, 0) AS stage_changes
     FROM dated AS deal
     LEFT JOIN moved ON moved.source = deal.source AND moved.deal_id = deal.source_id
-    LEFT JOIN identity.order_reference AS by_number
-        ON by_number.source = deal.source AND by_number.order_number = deal.order_number
+    LEFT JOIN core.money_link AS to_order
+        ON to_order.from_type = 'deal' AND to_order.to_type = 'order'
+        AND to_order.from_id = deal.source || ':' || deal.source_id
+    LEFT JOIN identity.sales_order AS sold ON sold.order_id = to_order.to_id
     LEFT JOIN identity.assignment AS by_contact
         ON by_contact.record_id = 'contact:' || deal.source || ':' || deal.contact_id
     LEFT JOIN identity.account AS account ON account.source = deal.source AND account.source_id = deal.company_id

@@ -15,9 +15,9 @@ SELECT
     invoice.source_id,
     invoice.invoice_number,
     invoice.direction,
-    coalesce(by_contact.customer_id, by_number.customer_id) AS customer_id,
+    coalesce(by_contact.customer_id, sold.customer_id) AS customer_id,
     account.account_id,
-    by_number.order_id,
+    to_order.to_id AS order_id,
     invoice.status,
     invoice.subtotal,
     invoice.tax,
@@ -33,8 +33,10 @@ SELECT
     invoice.paid_date,
     invoice.status IN ('open', 'overdue') AND coalesce(invoice.due_date < invoice.as_of, FALSE) AS is_overdue
 FROM dated AS invoice
-LEFT JOIN identity.order_reference AS by_number
-    ON by_number.source = invoice.source AND by_number.order_number = invoice.order_number
+LEFT JOIN core.money_link AS to_order
+    ON to_order.from_type = 'invoice' AND to_order.to_type = 'order'
+    AND to_order.from_id = invoice.source || ':' || invoice.source_id
+LEFT JOIN identity.sales_order AS sold ON sold.order_id = to_order.to_id
 LEFT JOIN identity.assignment AS by_contact
     ON by_contact.record_id = 'contact:' || invoice.source || ':' || invoice.contact_id
 LEFT JOIN identity.account AS account

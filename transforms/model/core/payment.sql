@@ -11,15 +11,21 @@ WITH dated AS (
 linked AS (
     SELECT
         payment.*,
-        coalesce(by_id.order_id, by_number.order_id) AS linked_order_id,
-        coalesce(
-            by_contact.customer_id, by_email.customer_id, by_id.customer_id, by_number.customer_id
-        ) AS customer_id
+        to_order.to_id AS linked_order_id,
+        to_invoice.to_id AS linked_invoice_id,
+        to_payment.to_id AS same_as_payment_id,
+        coalesce(by_contact.customer_id, by_email.customer_id, sold.customer_id) AS customer_id
     FROM dated AS payment
-    LEFT JOIN identity.sales_order AS by_id
-        ON by_id.source = payment.source AND by_id.source_id = payment.order_id
-    LEFT JOIN identity.order_reference AS by_number
-        ON by_number.source = payment.source AND by_number.order_number = payment.order_number
+    LEFT JOIN core.money_link AS to_order
+        ON to_order.from_type = 'payment' AND to_order.to_type = 'order'
+        AND to_order.from_id = payment.source || ':' || payment.source_id
+    LEFT JOIN core.money_link AS to_invoice
+        ON to_invoice.from_type = 'payment' AND to_invoice.to_type = 'invoice'
+        AND to_invoice.from_id = payment.source || ':' || payment.source_id
+    LEFT JOIN core.money_link AS to_payment
+        ON to_payment.from_type = 'payment' AND to_payment.to_type = 'payment'
+        AND to_payment.from_id = payment.source || ':' || payment.source_id
+    LEFT JOIN identity.sales_order AS sold ON sold.order_id = to_order.to_id
     LEFT JOIN identity.assignment AS by_contact
         ON by_contact.record_id = 'contact:' || payment.source || ':' || payment.contact_id
     LEFT JOIN identity.assignment AS by_email
@@ -49,6 +55,7 @@ SELECT
     source,
     source_id,
     linked_order_id AS order_id,
+    linked_invoice_id AS invoice_id,
     customer_id,
     method,
     status,
@@ -61,5 +68,6 @@ SELECT
     paid_at,
     coalesce(paid_date, ordered_date) AS paid_date,
     -- A disputed payment has been taken; what is lost shows up as a refund.
-    status IN ('succeeded', 'disputed') AS is_received
+    status IN ('succeeded', 'disputed') AND same_as_payment_id IS NULL AS is_received,
+    same_as_payment_id
 FROM priced

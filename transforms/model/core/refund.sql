@@ -12,14 +12,17 @@ linked AS (
     SELECT
         refund.*,
         payment.payment_id AS linked_payment_id,
-        coalesce(by_id.order_id, by_number.order_id, payment.order_id) AS linked_order_id,
-        coalesce(by_id.customer_id, by_number.customer_id, payment.customer_id) AS customer_id
+        to_order.to_id AS linked_order_id,
+        coalesce(sold.customer_id, payment.customer_id) AS customer_id
     FROM dated AS refund
-    LEFT JOIN identity.sales_order AS by_id ON by_id.source = refund.source AND by_id.source_id = refund.order_id
-    LEFT JOIN identity.order_reference AS by_number
-        ON by_number.source = refund.source AND by_number.order_number = refund.order_number
-    LEFT JOIN core.payment AS payment
-        ON payment.source = refund.source AND payment.source_id = refund.payment_id
+    LEFT JOIN core.money_link AS to_order
+        ON to_order.from_type = 'refund' AND to_order.to_type = 'order'
+        AND to_order.from_id = refund.source || ':' || refund.source_id
+    LEFT JOIN core.money_link AS to_payment
+        ON to_payment.from_type = 'refund' AND to_payment.to_type = 'payment'
+        AND to_payment.from_id = refund.source || ':' || refund.source_id
+    LEFT JOIN identity.sales_order AS sold ON sold.order_id = to_order.to_id
+    LEFT JOIN core.payment AS payment ON payment.payment_id = to_payment.to_id
 ),
 priced AS (
     SELECT
