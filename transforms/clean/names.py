@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import re
+import unicodedata
 
 import polars as pl
 
@@ -168,7 +169,8 @@ def proper_case(text: str, particles: frozenset[str] = _PARTICLES) -> str:
         first = found.start() == words[0].start()
         new = word.lower() if word.lower() in particles and not first else _capitalised(word)
         cased[found.start() : found.end()] = [new, *[""] * (len(word) - 1)]
-    return "".join(cased)
+    # A capital İ in lower case is two characters, which are one again where it stays a capital.
+    return unicodedata.normalize("NFC", "".join(cased))
 
 
 def _capitalised(word: str) -> str:
