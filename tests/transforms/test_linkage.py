@@ -119,6 +119,15 @@ def test_a_switchboard_and_an_inbox_join_nobody() -> None:
     assert all(len(group) == 1 for group in clusters_of(resolve(frame(*people))))
 
 
+def test_nobody_is_known_by_where_he_is() -> None:
+    """Records that tell a town and a house number, as anonymous exports do, are not people."""
+    homes = [{"city": f"Ort {n // 2}", "postcode": f"{n // 2:05d}", "street": f"Weg {n // 2}"} for n in range(400)]
+    ids = [{"external_id": f"E{n // 3}", "record_id": f"r{n}"} for n in range(400)]
+    linked = resolve(frame(*[{**home, **known} for home, known in zip(homes, ids, strict=True)]))
+    assert {len(group) for group in clusters_of(linked)} == {3, 1}
+    assert linked["cluster_id"].n_unique() == 134
+
+
 def test_strangers_are_not_chained_together() -> None:
     chain = frame(
         {"full_name": "Ines Roth", "birth_date": "1980-01-01", "email": "ines@post.example"},

@@ -29,6 +29,7 @@ class Comparison:
         says: words for the levels beside SAME and DIFFERENT.
         is_personal: whether members of a household differ in it like strangers.
         is_movable: whether people change it, so that a difference proves little.
+        is_about_place: whether it only says where or with whom somebody is, which by itself is nobody's identity.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Comparison:
     says: Mapping[int, str]
     is_personal: bool = False
     is_movable: bool = False
+    is_about_place: bool = False
 
     def words(self, level: int) -> str:
         """What a level means, for people."""
@@ -110,6 +112,7 @@ COMPARISONS: tuple[Comparison, ...] = (
             12: "little alike",
         },
         is_movable=True,
+        is_about_place=True,
     ),
     Comparison(
         name="postcode",
@@ -118,6 +121,7 @@ COMPARISONS: tuple[Comparison, ...] = (
         chances={"same": 1e-3, 8: 2e-3, 9: 2.4e-2},
         says={8: "a slip apart", 9: "same region"},
         is_movable=True,
+        is_about_place=True,
     ),
     Comparison(
         name="city",
@@ -126,6 +130,7 @@ COMPARISONS: tuple[Comparison, ...] = (
         chances={"same": 2e-2, 8: 3e-3},
         says={8: "spelt alike"},
         is_movable=True,
+        is_about_place=True,
     ),
     Comparison(
         name="organisation",
@@ -141,6 +146,7 @@ COMPARISONS: tuple[Comparison, ...] = (
         shares={"same": 0.55, 8: 0.10, DIFFERENT: 0.35},
         chances={"same": 1e-3, 8: 1e-4},
         says={8: "spelt alike"},
+        is_about_place=True,
     ),
 )
 NAMES = tuple(c.name for c in COMPARISONS)

@@ -32,7 +32,7 @@ _BELIEF_OF_KINDS, _EXPECTED = 650.0, np.array([[1.0], [0.13], [0.13]])
 #: People change what is movable: among matches at least this share differs, whatever the easy matches say.
 _LEAST_MOVED = 0.1
 _SWAPPED = 12
-#: Weights, in natural logarithms, of pairs with nothing to compare and of a shared external id.
+#: Weights, in natural logarithms, of pairs in which nothing agrees that says who it is, and of a shared external id.
 NO_EVIDENCE, TRUSTED_ID = -50.0, 50.0
 
 
@@ -77,7 +77,7 @@ def learn(patterns: Ints, pairs: Floats, counts: Counts) -> Model:
         counts: what holds over all pairs, also those not compared.
     """
     levels, same_source, _ = unpack(patterns)
-    told = (levels != NOTHING).any(axis=1)
+    told = _says_who(levels)
     levels, same_source, pairs = levels[told], same_source[told], pairs[told]
     compared = by_level(levels, pairs)
     totals = np.maximum(counts.totals, compared)
@@ -107,7 +107,7 @@ def weigh(model: Model, patterns: Ints) -> Floats:
     levels, same_source, is_same_id = unpack(patterns)
     likelihoods = _log_likelihoods(model, levels, same_source)
     odds = likelihoods[MATCH] - np.logaddexp.reduce(likelihoods[HOUSEHOLD:], axis=0)
-    odds = np.where((levels == NOTHING).all(axis=1), NO_EVIDENCE, odds)
+    odds = np.where(_says_who(levels), odds, NO_EVIDENCE)
     return np.where(is_same_id, TRUSTED_ID, odds)
 
 
@@ -196,6 +196,13 @@ def _log_likelihoods(model: Model, levels: Ints, same_source: Ints) -> Floats:
     for position in range(len(NAMES)):
         likelihoods += logs[:, position, levels[:, position]]
     return likelihoods
+
+
+def _says_who(levels: Ints) -> Flags:
+    """Whether anything agrees but place and company: towns, houses and employers are shared by strangers."""
+    who = [position for position, comparison in enumerate(COMPARISONS) if not comparison.is_about_place]
+    agrees: Flags = np.asarray((levels[:, who] < DIFFERENT).any(axis=1), dtype=np.bool_)
+    return agrees
 
 
 def by_level(levels: Ints, pairs: Floats) -> Floats:

@@ -172,6 +172,10 @@ def explain(records: pl.DataFrame, left: str, right: str) -> Explanation:
         if c.name in parts
     ]
     rows.append(Weight("others", None, None, "a household or an office may share what agrees", shared))
+    rest = odds / np.log(2) - prior - sum(row.bits for row in rows)
+    if abs(rest) > 0.01:
+        said = "one external id, which is trusted" if rest > 0 else "nothing agrees that says who it is"
+        rows.append(Weight("rule", None, None, said, float(rest)))
     return Explanation(left, right, _probability(odds), prior, rows)
 
 
