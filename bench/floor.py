@@ -193,9 +193,9 @@ def _cast(name: str, kind: str) -> str:
 
 
 def _copy_meta(con: duckdb.DuckDBPyConnection, company: Company) -> None:
-    """What models read of the night: its day, the company's choices and the holidays."""
+    """What models read of the night: its day, the company's choices and trust, and the holidays."""
     con.execute(f"ATTACH {literal(str(company.home.warehouse))} AS lake (READ_ONLY)")
-    for table in ("meta.night", "meta.setting", "meta.holiday"):
+    for table in ("meta.night", "meta.setting", "meta.source_trust", "meta.holiday"):
         con.execute(f"CREATE TABLE {table} AS FROM lake.{table}")
     con.execute("DETACH lake")
 

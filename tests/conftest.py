@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.absent import skip_without
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -22,7 +24,11 @@ REAL_DATA = _real_data()
 def real_data() -> Path:
     """The folder of real data sets; the test is skipped, and listed with its reason, where there is none."""
     if not REAL_DATA.is_dir():
-        pytest.skip(f"REAL DATA ABSENT: {REAL_DATA} does not exist; set MILLPOND_REAL_DATA to run this test")
+        skip_without(
+            "real data",
+            untested="what the public data sets hold",
+            mend=f"Its licences forbid shipping it: {REAL_DATA} does not exist; set MILLPOND_REAL_DATA.",
+        )
     return REAL_DATA
 
 

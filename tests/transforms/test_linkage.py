@@ -101,6 +101,12 @@ def test_two_records_that_are_not_one_person(one: Person, other: Person) -> None
     assert not are_one(one, other)
 
 
+def test_ids_that_look_like_numbers_of_persons_are_only_ids() -> None:
+    copies = [{"record_id": str(n), "source": "s", "given_name": "Anna"} for n in range(3)]
+    others = [{"record_id": f"r{n}", "full_name": f"{name} Roth"} for n, name in enumerate(("Ines", "Omar", "Tilda"))]
+    assert all(len(group) == 1 for group in clusters_of(resolve(frame(*copies, *others))))
+
+
 def test_birth_dates_may_be_dates() -> None:
     texts = frame({**ANNA, "birth_date": "1980-02-03"}, {**ANNA, "birth_date": "1980-03-02", "email": None})
     assert resolve(texts).equals(resolve(texts.with_columns(pl.col("birth_date").str.to_date())))

@@ -6,6 +6,8 @@ people decided, `explain` says why. Companies, products and staff are matched in
 """
 
 from transforms.identity.assignment import assign
-from transforms.identity.linkage import Explanation, IdentityError, Linked, Weight, explain, link, resolve
+from transforms.identity.linkage import Linked, link, resolve
+from transforms.identity.reasons import Explanation, Weight, explain
+from transforms.identity.workbench import IdentityError
 
 __all__ = ["Explanation", "IdentityError", "Linked", "Weight", "assign", "explain", "link", "resolve"]

@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
+from transforms.identity.learning import Flags, Floats, Ints
+from transforms.identity.pairs import Pairs
 
 #: Weights of what people decided; no sum of evidence comes near.
 SAME_BY_DECISION, DIFFERENT_BY_DECISION = 1e6, -1e6
@@ -28,25 +25,6 @@ _LARGEST = 60
 _STEPS = (2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0, 40.0)
 
 
-@dataclass(frozen=True)
-class Pairs:
-    """Weighed pairs of profiles a < b.
-
-    Attributes:
-        weights: logarithm of the odds that the pair is one person.
-        is_conflict: whether names or dates contradict.
-    """
-
-    a: Ints
-    b: Ints
-    weights: Floats
-    is_conflict: Flags
-
-    def at(self, chosen: Flags) -> Pairs:
-        """The chosen pairs."""
-        return Pairs(self.a[chosen], self.b[chosen], self.weights[chosen], self.is_conflict[chosen])
-
-
 def cluster(count: int, pairs: Pairs, weigh_more: Callable[[Ints, Ints], Pairs], *, threshold: float) -> Ints:
     """A label for each of `count` profiles; equal labels are one person.
 
@@ -58,7 +36,7 @@ def cluster(count: int, pairs: Pairs, weigh_more: Callable[[Ints, Ints], Pairs],
     labels = _components(count, pairs, threshold)
     sizes = np.bincount(labels, minlength=count)
     inside = pairs.at((labels[pairs.a] == labels[pairs.b]) & (sizes[labels[pairs.a]] > 2))
-    every = joined(inside, weigh_more(*_missing(count, labels, inside)))
+    every = inside.with_more(weigh_more(*_missing(count, labels, inside)))
     lowest = np.full(count, np.inf)
     np.minimum.at(lowest, labels[every.a], every.weights)
     doubtful = every.at(lowest[labels[every.a]] <= threshold)
@@ -103,16 +81,6 @@ def _missing(count: int, labels: Ints, known: Pairs) -> tuple[Ints, Ints]:
     a, b = np.minimum(first, second), np.maximum(first, second)
     unknown = ~np.isin(a * count + b, known.a * count + known.b)
     return a[unknown], b[unknown]
-
-
-def joined(one: Pairs, other: Pairs) -> Pairs:
-    """Both."""
-    return Pairs(
-        np.concatenate([one.a, other.a]),
-        np.concatenate([one.b, other.b]),
-        np.concatenate([one.weights, other.weights]),
-        np.concatenate([one.is_conflict, other.is_conflict]),
-    )
 
 
 def _split(count: int, labels: Ints, pairs: Pairs, threshold: float) -> Ints:

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import duckdb
 import numpy as np
@@ -19,12 +18,13 @@ import polars as pl
 from transforms.identity.comparisons import LEVELS, NAMES, NOTHING, PACKED, POSITION, SAME
 from transforms.identity.learning import Counts, Floats, Ints, by_level, unpack
 from transforms.identity.nicknames import ROOTS
+from warehouse import store
 
 SQL = Path(__file__).parent / "sql"
 #: What is read of a record beside its id and source; all else is ignored.
 COLUMNS = (
     *("external_id", "given_name", "family_name", "full_name", "email", "phone", "company_name"),
-    *("street", "city", "region", "postcode", "country", "birth_date"),
+    *("street", "city", "postcode", "birth_date"),
 )
 #: Values whose records are counted, by comparison; a street is counted with its number.
 _COUNTED = {
@@ -36,6 +36,23 @@ _SHARED = ("email", "phone", "external_id")
 _SAMPLED_PER_PROFILE, _LEAST_SAMPLED, _MOST_SAMPLED = 40, 200_000, 600_000
 
 
+class IdentityError(Exception):
+    """Records that cannot be linked as given; the message says why."""
+
+
+def check(records: pl.DataFrame) -> None:
+    """Refuse records that cannot be told apart.
+
+    Raises:
+        IdentityError: record_id is missing, null or occurs twice.
+    """
+    if "record_id" not in records.columns:
+        raise IdentityError("The records to resolve have no column record_id. Give each record an id.")
+    ids = records["record_id"]
+    if ids.null_count() or ids.n_unique() != len(ids):
+        raise IdentityError("Some of the records to resolve share a record_id or have none. Make record_id unique.")
+
+
 @contextmanager
 def workbench(records: pl.DataFrame, apart: pl.Series | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
     """A database with the tables record, profile, form, comparable and those of counts.
@@ -45,8 +62,7 @@ def workbench(records: pl.DataFrame, apart: pl.Series | None = None) -> Iterator
         apart: ids of records that must not be taken together with others of the same content.
     """
     with TemporaryDirectory(prefix="linkage-") as scratch:
-        config: dict[str, Any] = {"preserve_insertion_order": "false", "memory_limit": "2GB", "temp_directory": scratch}
-        con = duckdb.connect(config=config)
+        con = store.connect(":memory:", temp=Path(scratch))
         try:
             con.execute(_text("macros"))
             _load(con, records, apart)
@@ -67,6 +83,12 @@ def compare(con: duckdb.DuckDBPyConnection, a: Ints | None = None, b: Ints | Non
     if a is not None:
         con.unregister("asked_pair")
     return tuple(np.asarray(found[name], dtype=np.int64) for name in ("a", "b", "pattern"))  # type: ignore[return-value]
+
+
+def profile_of(con: duckdb.DuckDBPyConnection, record: str) -> int:
+    """The profile of a record that is there."""
+    sql = "SELECT profile FROM record INNER JOIN profile USING (one, two) WHERE record_id = ?"
+    return _one(con, sql, record)
 
 
 def copies(con: duckdb.DuckDBPyConnection) -> Ints:
@@ -185,6 +207,6 @@ def _text(name: str) -> str:
     return (SQL / f"{name}.sql").read_text(encoding="utf-8")
 
 
-def _one(con: duckdb.DuckDBPyConnection, sql: str) -> int:
-    row = con.execute(sql).fetchone()
+def _one(con: duckdb.DuckDBPyConnection, sql: str, *values: str) -> int:
+    row = con.execute(sql, values).fetchone()
     return int(row[0] or 0) if row else 0

@@ -133,21 +133,21 @@ class Bulk:
         self._stands({**body, "status": "RUNNING"})
         path, lines, roots = self.file(body["id"]), 0, 0
         path.parent.mkdir(parents=True, exist_ok=True)
-        ending: Body = {"status": "COMPLETED", "errorCode": None}
+        # What stands if anything unforeseen ends the work, so that nobody waits for it for ever.
+        ending: Body = {"status": "FAILED", "errorCode": "INTERNAL_SERVER_ERROR"}
         try:
             with path.open("wb") as file:
                 for line in _lines(context, root, group=body["group"]):
                     file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
                     lines, roots = lines + 1, roots + ("__parentId" not in line)
+            ending = {"status": "COMPLETED", "errorCode": None}
         except GraphQLError:
             ending = {"status": "FAILED", "errorCode": "ACCESS_DENIED"}
-        except Exception:
-            self._stands({**body, "status": "FAILED", "errorCode": "INTERNAL_SERVER_ERROR"})
-            raise
-        has_file = ending["status"] == "COMPLETED" and lines > 0
-        size = path.stat().st_size if has_file else None
-        counts = {"objectCount": lines, "rootObjectCount": roots, "fileSize": size, "file": has_file}
-        self._stands({**body, **ending, **counts, "completedAt": self._time()})
+        finally:
+            has_file = ending["status"] == "COMPLETED" and lines > 0
+            size = path.stat().st_size if has_file else None
+            counts = {"objectCount": lines, "rootObjectCount": roots, "fileSize": size, "file": has_file}
+            self._stands({**body, **ending, **counts, "completedAt": self._time()})
 
     def _stands(self, body: Body) -> None:
         """Writes down how an operation stands, unless it was cancelled meanwhile."""

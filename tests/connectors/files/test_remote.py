@@ -21,6 +21,7 @@ import pytest
 from connectors.base import ConnectorError, Source
 from connectors.files import CONNECTOR
 from connectors.files import remote as remote_module
+from tests.absent import mend_by_package, skip_without
 
 A = "id,name\n001,Ann\n002,Bob\n"
 
@@ -93,7 +94,7 @@ def bucket(moto: tuple[Any, str]) -> Iterator[Bucket]:
 def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]:
     """OpenSSH's server with its own keys, for the user who runs the tests."""
     if not Path("/usr/sbin/sshd").exists():
-        pytest.skip("SSHD ABSENT: no /usr/sbin/sshd; run tests/services.sh or install openssh-server")
+        skip_without("/usr/sbin/sshd", untested="reading files over SFTP", mend=mend_by_package("openssh-server"))
     folder, port = tmp_path_factory.mktemp("sshd"), _free_port()
     for name in ("host", "user", "stranger"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)

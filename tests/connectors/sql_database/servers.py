@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import pytest
 
 from connectors.base import LoadReport, Source
 from connectors.load import load
+from tests.absent import mend_by_package, skip_without
 
 HERE = Path(__file__).parent
 PASSWORD = "s3cret/@:?#'\\ %41"
@@ -112,9 +112,7 @@ def postgresql() -> Iterator[Server]:
     """A PostgreSQL server of Debian's package, with TLS; tests that need it are skipped, and say so, without one."""
     binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if not binaries:
-        pytest.skip(
-            "POSTGRESQL ABSENT: no /usr/lib/postgresql/*/bin/initdb; run tests/services.sh or install postgresql"
-        )
+        skip_without("PostgreSQL", untested="reading a PostgreSQL database", mend=mend_by_package("postgresql"))
     binary, port = binaries[-1].parent, _free_port()
     with _folder_of("postgres") as (folder, user):
         secret = folder / "password"
@@ -143,7 +141,7 @@ def postgresql() -> Iterator[Server]:
 def mariadb(*, has_tls: bool) -> Iterator[Server]:
     daemon, install = shutil.which("mariadbd", path="/usr/sbin:/usr/bin"), shutil.which("mariadb-install-db")
     if not daemon or not install:
-        pytest.skip("MARIADB ABSENT: no mariadbd; run tests/services.sh or install mariadb-server")
+        skip_without("mariadbd", untested="reading a MySQL database", mend=mend_by_package("mariadb-server"))
     port = _free_port()
     with _folder_of("mysql") as (folder, user):
         data = folder / "data"

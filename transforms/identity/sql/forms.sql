@@ -15,7 +15,6 @@ WITH plain AS (
         ltrim(regexp_replace(phone, '[^0-9]+', '', 'g'), '0') AS digits,
         words(street) AS street_words,
         named(folded(words(city))) AS city,
-        named(folded(words(region))) AS region,
         nullif(regexp_replace(upper(postcode), '[^\p{L}\p{N}]+', '', 'g'), '') AS postcode,
         trim(birth_date) AS birth
     FROM profile
@@ -73,7 +72,6 @@ formed AS (
         nullif(regexp_extract(street_words, '[0-9]+'), '') AS house,
         postcode,
         city,
-        region,
         CASE
             WHEN regexp_matches(birth, '^[0-9]{4}[^0-9]?[0-9]{2}[^0-9]?[0-9]{2}') THEN left(regexp_replace(birth, '[^0-9]+', '', 'g'), 8)
             WHEN regexp_matches(birth, '^[0-9]{1,2}[^0-9][0-9]{1,2}[^0-9][0-9]{4}$')

@@ -1,0 +1,171 @@
+"""What pairs of records say, for people: evidence in words, explanations in bits, and the pairs worth asking about.
+
+Nothing here decides anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import duckdb
+import numpy as np
+import polars as pl
+
+from transforms.identity import pairs, workbench
+from transforms.identity.comparisons import COMPARISONS, DIFFERENT, POSITION
+from transforms.identity.learning import bits, unpack, weigh
+
+if TYPE_CHECKING:
+    from transforms.identity.persons import Persons
+
+#: Pairs that people are asked about: as probable as this, and how many at most.
+UNCERTAIN = (0.15, 0.9)
+MOST_ASKED = 500
+#: What evidence is called, and the comparisons that give it.
+_EVIDENCE = {
+    "email": ("email",),
+    "phone": ("phone",),
+    "name": ("name", "given", "family"),
+    "birth": ("birth",),
+    "address": ("street", "postcode", "city"),
+    "organisation": ("organisation",),
+    "employer": ("employer",),
+}
+
+
+@dataclass(frozen=True)
+class Weight:
+    """What one comparison of two records says; `bits` above 0 speak for one person."""
+
+    name: str
+    left_value: str | None
+    right_value: str | None
+    says: str
+    bits: float
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why two records are thought to be one person or not; the bits of all rows and of the prior add up."""
+
+    left: str
+    right: str
+    probability: float
+    prior_bits: float
+    rows: list[Weight]
+
+
+def explain(records: pl.DataFrame, left: str, right: str) -> Explanation:
+    """Why two records are thought to be one person or not.
+
+    Args:
+        records: all records, since how much a value says depends on who else has it.
+        left: record_id of one.
+        right: record_id of the other.
+
+    Raises:
+        IdentityError: there is no such record.
+    """
+    workbench.check(records)
+    if unknown := sorted({left, right} - set(records["record_id"])):
+        raise workbench.IdentityError(f"There is no record {unknown[0]}. Record ids are in identity.record.")
+    with workbench.workbench(records, pl.Series([left, right])) as con:
+        model, _ = pairs.learned(con)
+        a, b = (workbench.profile_of(con, record) for record in (left, right))
+        _, _, patterns = workbench.compare(con, np.array([min(a, b)]), np.array([max(a, b)]))
+        of_left, of_right = _values_of(con, a), _values_of(con, b)
+    prior, parts, shared = bits(model, int(patterns[0]))
+    levels = unpack(patterns)[0][0].tolist()
+    rows = [
+        Weight(c.name, _shown(of_left, c.columns), _shown(of_right, c.columns), c.words(level), parts[c.name])
+        for c, level in zip(COMPARISONS, levels, strict=True)
+        if c.name in parts
+    ]
+    rows.append(Weight("others", None, None, "a household or an office may share what agrees", shared))
+    odds = float(weigh(model, patterns)[0])
+    rest = odds / np.log(2) - prior - sum(row.bits for row in rows)
+    if abs(rest) > 0.01:
+        said = "one external id, which is trusted" if rest > 0 else "nothing agrees that says who it is"
+        rows.append(Weight("rule", None, None, said, float(rest)))
+    return Explanation(left, right, pl.select(probability(pl.lit(odds))).item(), prior, rows)
+
+
+def probability(odds: pl.Expr) -> pl.Expr:
+    """Of the logarithm of odds."""
+    return 1 / (1 + (-odds).clip(-700, 700).exp())
+
+
+def evidence(patterns: pl.Series) -> pl.DataFrame:
+    """pattern, and evidence: what agrees, joined by ' + '; 'decision' where people decided."""
+    levels, _, is_same_id = unpack(patterns.to_numpy())
+    agrees = {
+        name: (levels[:, [POSITION[comparison] for comparison in of]] < DIFFERENT).any(axis=1)
+        for name, of in _EVIDENCE.items()
+    }
+    named = pl.DataFrame({"pattern": patterns, "external_id": is_same_id, **agrees})
+    parts = [pl.when(name).then(pl.lit(name)) for name in ("external_id", *_EVIDENCE)]
+    return named.select(
+        "pattern",
+        evidence=pl.when(pl.col("pattern") == pairs.DECIDED)
+        .then(pl.lit("decision"))
+        .otherwise(pl.concat_str(parts, separator=" + ", ignore_nulls=True)),
+    )
+
+
+def worth_asking(persons: Persons) -> pl.DataFrame:
+    """Rows of a review queue: the most uncertain pair between any two persons, and within one where a link is weak.
+
+    Returns:
+        left_record, right_record (the smaller id first), probability, for_evidence, against_evidence.
+    """
+    low, high = (np.log(p / (1 - p)) for p in UNCERTAIN)
+    chosen = persons.pairs.at((persons.pairs.weights > low) & (persons.pairs.weights < high))
+    one, other = persons.labels[chosen.a], persons.labels[chosen.b]
+    record = persons.members.group_by("profile").agg(pl.col("record_id").min())
+    asked = (
+        pl.DataFrame(
+            {
+                "a": chosen.a.astype(np.int32),
+                "b": chosen.b.astype(np.int32),
+                "weight": chosen.weights,
+                "pattern": chosen.patterns,
+                "one": np.minimum(one, other),
+                "other": np.maximum(one, other),
+            }
+        )
+        .sort(pl.col("weight").abs(), "a", "b")
+        .unique(["one", "other"], keep="first", maintain_order=True)
+        .head(MOST_ASKED)
+        .join(record.rename({"profile": "a", "record_id": "first"}), on="a", maintain_order="left")
+        .join(record.rename({"profile": "b", "record_id": "second"}), on="b", maintain_order="left")
+    )
+    told = [_for_and_against(pattern) for pattern in asked["pattern"].to_list()]
+    return asked.select(
+        left_record=pl.min_horizontal("first", "second"),
+        right_record=pl.max_horizontal("first", "second"),
+        probability=probability(pl.col("weight")),
+        for_evidence=pl.Series([text for text, _ in told], dtype=pl.String),
+        against_evidence=pl.Series([text for _, text in told], dtype=pl.String),
+    )
+
+
+def _for_and_against(pattern: int) -> tuple[str, str]:
+    levels = unpack(np.array([pattern], dtype=np.int64))[0][0].tolist()
+    told = [(f"{c.name}: {c.words(level)}", level) for c, level in zip(COMPARISONS, levels, strict=True)]
+    agreeing = [words for words, level in told if level < DIFFERENT]
+    return "; ".join(agreeing), "; ".join(words for words, level in told if level == DIFFERENT)
+
+
+def _values_of(con: duckdb.DuckDBPyConnection, profile: int) -> dict[str, object]:
+    columns = ", ".join(dict.fromkeys(column for c in COMPARISONS for column in c.columns))
+    row = con.execute(f"SELECT {columns} FROM comparable WHERE profile = ?", [profile]).pl()
+    return row.to_dicts()[0]
+
+
+def _shown(values: dict[str, object], columns: tuple[str, ...]) -> str | None:
+    parts: list[str] = []
+    for column in columns:
+        value = values[column]
+        parts += value if isinstance(value, list) else [] if value is None else [str(value)]
+    return " ".join(parts) or None
