@@ -22,6 +22,12 @@ def _is_page(request: Request) -> bool:
     return request.method == "GET" and request.url.path.rpartition("/")[2] in RECORDS.values()
 
 
+def _listing(request: Request) -> str:
+    """The pages of a list that are asked for the same fields belong together."""
+    asked = [request.query_params.get(name, "") for name in ("fields", "exclude_fields")]
+    return "?".join([request.url.path, *asked])
+
+
 VENDOR = Vendor(
     name="mailchimp",
     source="mailing",
@@ -33,5 +39,6 @@ VENDOR = Vendor(
     # Ten requests at once is all that Mailchimp allows; an answer of its own takes a tenth of a second at least.
     limit=Limit(requests=10, seconds=0.1),
     is_page=_is_page,
+    listing=_listing,
     records_of=records_under(*RECORDS),
 )
