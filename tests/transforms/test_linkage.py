@@ -243,3 +243,21 @@ def test_an_explanation_adds_up() -> None:
         assert odds == pytest.approx(math.log2(told.probability / (1 - told.probability)))
     with pytest.raises(IdentityError, match="no record z"):
         explain(records, "a", "z")
+
+
+def test_what_is_decided_joins_whole_persons_and_parts_them_for_good() -> None:
+    boris: Person = {"full_name": "Boris Lang", "email": "boris.lang@post.example"}
+    records = frame(ANNA, ANNA, boris, boris, {**boris, "email": None})
+    assert clusters_of(resolve(records)) == {frozenset("ab"), frozenset("cde")}
+
+    def decided(*decisions: tuple[str, str, str]) -> set[frozenset[str]]:
+        schema = ["record_left", "record_right", "verdict"]
+        given = pl.DataFrame(list(decisions), schema=schema, orient="row")
+        return clusters_of(link(records, happened_at=NIGHT, decisions=given).assignment)
+
+    assert decided(("a", "c", "same")) == {frozenset("abcde")}
+    parted = decided(("c", "e", "same"), ("d", "c", "different"))
+    assert any({"c", "e"} <= group and "d" not in group for group in parted)
+    torn = decided(("a", "c", "same"), ("b", "d", "different"))
+    assert any({"a", "c"} <= group for group in torn)
+    assert not any({"b", "d"} <= group for group in torn)

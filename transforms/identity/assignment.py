@@ -19,7 +19,11 @@ HISTORY_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
 
 
 def assign(
-    clusters: pl.DataFrame, previous: pl.DataFrame | None = None, *, happened_at: datetime
+    clusters: pl.DataFrame,
+    previous: pl.DataFrame | None = None,
+    *,
+    happened_at: datetime,
+    taken: pl.Series | None = None,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Give each cluster a customer id that lasts.
 
@@ -30,6 +34,7 @@ def assign(
         clusters: record_id, cluster_id, match_probability.
         previous: record_id, customer_id and customer_since (the day the id was made) of the night before.
         happened_at: the night's time, with its zone.
+        taken: customer ids that are somebody else's; those in `previous` are anyway.
 
     Returns:
         The assignment (record_id, customer_id, cluster_id, match_probability, customer_since), and the history: one
@@ -37,9 +42,10 @@ def assign(
         when the old id is gone, `split` when it lives on.
     """
     before = _previous(previous)
+    taken = before["customer_id"] if taken is None else pl.concat([before["customer_id"], taken])
     held = clusters.select("record_id", "cluster_id").join(before, on="record_id", how="inner")
     kept = _keep(held)
-    minted = _mint(clusters, kept, taken=before.select("customer_id"), happened_at=happened_at)
+    minted = _mint(clusters, kept, taken=taken, happened_at=happened_at)
     ids = pl.concat([kept, minted])
     assignment = clusters.join(ids, on="cluster_id", how="left", maintain_order="left").select(
         "record_id", "customer_id", "cluster_id", "match_probability", "customer_since"
@@ -81,7 +87,7 @@ def _keep(held: pl.DataFrame) -> pl.DataFrame:
     return granted.select("cluster_id", "customer_id", "customer_since")
 
 
-def _mint(clusters: pl.DataFrame, kept: pl.DataFrame, *, taken: pl.DataFrame, happened_at: datetime) -> pl.DataFrame:
+def _mint(clusters: pl.DataFrame, kept: pl.DataFrame, *, taken: pl.Series, happened_at: datetime) -> pl.DataFrame:
     """New ids for the clusters without one; never an id that somebody had last night."""
     nameless = (
         clusters.join(kept, on="cluster_id", how="anti")
@@ -89,7 +95,7 @@ def _mint(clusters: pl.DataFrame, kept: pl.DataFrame, *, taken: pl.DataFrame, ha
         .agg(pl.col("record_id").min().alias("smallest"))
         .sort("smallest")
     )
-    used = set(taken["customer_id"])
+    used = set(taken)
     ids = []
     for smallest in nameless["smallest"]:
         attempt = 0

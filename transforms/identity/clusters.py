@@ -15,6 +15,8 @@ from transforms.identity.pairs import Pairs
 
 #: Weights of what people decided; no sum of evidence comes near.
 SAME_BY_DECISION, DIFFERENT_BY_DECISION = 1e6, -1e6
+#: Linkage of two who must not be joined; no sum of decisions comes near.
+_NEVER = 1e12
 #: Odds, as logarithms, beyond which more certainty does not count when linkage is averaged.
 _CLIP = 6.0
 #: A pair whose names and dates do not contradict speaks against its cluster at most so much: people have several
@@ -43,6 +45,24 @@ def cluster(count: int, pairs: Pairs, weigh_more: Callable[[Ints, Ints], Pairs],
     return _split(count, labels, doubtful, threshold)
 
 
+def reached(count: int, pairs: Pairs, labels: Ints, seeds: Ints, *, threshold: float) -> Flags:
+    """Profiles that links or equal labels connect with the seeds, by profile.
+
+    Args:
+        count: number of profiles.
+        pairs: what may link them.
+        labels: by profile; -1 is nobody's.
+        seeds: profiles from which to go.
+        threshold: logarithm of the odds from which on a pair links.
+    """
+    links = pairs.at(pairs.weights > threshold)
+    labelled = np.flatnonzero(labels >= 0)
+    # Labels are nodes of their own after the profiles.
+    one, other = np.concatenate([links.a, labelled]), np.concatenate([links.b, count + labels[labelled]])
+    component = _bound(count + int(labels.max(initial=-1)) + 1, one, other)
+    return np.isin(component[:count], np.unique(component[seeds]))
+
+
 def _components(count: int, pairs: Pairs, threshold: float) -> Ints:
     """Connected components; within those that are too large, at higher odds."""
     bar = np.full(count, threshold)
@@ -57,13 +77,8 @@ def _components(count: int, pairs: Pairs, threshold: float) -> Ints:
 
 
 def _connected(count: int, pairs: Pairs, bar: Floats) -> Ints:
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
     linked = pairs.weights > np.maximum(bar[pairs.a], bar[pairs.b])
-    ends = (pairs.a[linked], pairs.b[linked])
-    graph = coo_array((np.ones(int(linked.sum()), dtype=np.int8), ends), shape=(count, count))
-    return connected_components(graph, directed=False)[1].astype(np.int64)
+    return _bound(count, pairs.a[linked], pairs.b[linked])
 
 
 def _missing(count: int, labels: Ints, known: Pairs) -> tuple[Ints, Ints]:
@@ -94,18 +109,53 @@ def _split(count: int, labels: Ints, pairs: Pairs, threshold: float) -> Ints:
         part = order[first:last]
         members, position = np.unique(np.concatenate([pairs.a[part], pairs.b[part]]), return_inverse=True)
         one, other = position[: len(part)], position[len(part) :]
-        linkage = np.zeros((len(members), len(members)))
-        linkage[one, other] = linkage[other, one] = _clipped(pairs.weights[part], pairs.is_conflict[part], threshold)
-        for group in _agglomerate(linkage)[1:]:
+        for group in _groups(len(members), one, other, pairs.at(part), threshold)[1:]:
             labels[members[group]] = following
             following += 1
     return labels
 
 
-def _clipped(weights: Floats, is_conflict: Flags, threshold: float) -> Floats:
-    over = weights - threshold
-    mild = np.where(is_conflict, over, np.maximum(over, -_MILD))
-    return np.where(np.abs(weights) >= SAME_BY_DECISION, weights, np.clip(mild, -_CLIP, _CLIP))
+def _groups(size: int, one: Ints, other: Ints, pairs: Pairs, threshold: float) -> list[list[int]]:
+    """The persons of one component, whose pairs are of the members `one` and `other`.
+
+    What people decided to be the same joins the persons found without it, with all that belongs to them.
+    """
+    is_same, is_different = pairs.weights >= SAME_BY_DECISION, pairs.weights <= DIFFERENT_BY_DECISION
+    linkage = np.zeros((size, size))
+    linkage[one, other] = linkage[other, one] = np.where(is_same, 0, _clipped(pairs, threshold))
+    if not (is_same | is_different).any():
+        return _agglomerate(linkage)
+    bound = _bound(size, one[is_same], other[is_same])
+    forbidden = np.zeros((size, size), dtype=bool)
+    forbidden[one[is_different], other[is_different]] = forbidden[other[is_different], one[is_different]] = True
+    of_bound = bound[:, None] == np.arange(size)
+    implied = ((of_bound.T @ forbidden.astype(float) @ of_bound) > 0)[np.ix_(bound, bound)]
+    is_bound = bound[:, None] == bound
+    forbidden |= implied & ~is_bound
+    linkage[forbidden] = -_NEVER
+    found = np.empty(size, dtype=np.int64)
+    for number, group in enumerate(_agglomerate(linkage)):
+        found[group] = number
+    joined = _bound(size, *np.nonzero(is_bound | (found[:, None] == found)))
+    if (forbidden & (joined[:, None] == joined)).any():
+        # Two whom people decided to be one are each with somebody who must not be: those two come first.
+        linkage[is_bound & ~forbidden] = SAME_BY_DECISION
+        return _agglomerate(linkage)
+    return [np.flatnonzero(joined == number).tolist() for number in np.unique(joined)]
+
+
+def _bound(size: int, one: Ints, other: Ints) -> Ints:
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    graph = coo_array((np.ones(len(one), dtype=np.int8), (one, other)), shape=(size, size))
+    return connected_components(graph, directed=False)[1].astype(np.int64)
+
+
+def _clipped(pairs: Pairs, threshold: float) -> Floats:
+    over = pairs.weights - threshold
+    mild = np.where(pairs.is_conflict, over, np.maximum(over, -_MILD))
+    return np.clip(mild, -_CLIP, _CLIP)
 
 
 def _agglomerate(linkage: Floats) -> list[list[int]]:

@@ -113,8 +113,12 @@ def evidence(patterns: pl.Series) -> pl.DataFrame:
     )
 
 
-def worth_asking(persons: Persons) -> pl.DataFrame:
+def worth_asking(con: duckdb.DuckDBPyConnection, persons: Persons) -> pl.DataFrame:
     """Rows of a review queue: the most uncertain pair between any two persons, and within one where a link is weak.
+
+    Args:
+        con: the workbench.
+        persons: what was found on it.
 
     Returns:
         left_record, right_record (the smaller id first), probability, for_evidence, against_evidence.
@@ -122,7 +126,6 @@ def worth_asking(persons: Persons) -> pl.DataFrame:
     low, high = (np.log(p / (1 - p)) for p in UNCERTAIN)
     chosen = persons.pairs.at((persons.pairs.weights > low) & (persons.pairs.weights < high))
     one, other = persons.labels[chosen.a], persons.labels[chosen.b]
-    record = persons.members.group_by("profile").agg(pl.col("record_id").min())
     asked = (
         pl.DataFrame(
             {
@@ -137,8 +140,10 @@ def worth_asking(persons: Persons) -> pl.DataFrame:
         .sort(pl.col("weight").abs(), "a", "b")
         .unique(["one", "other"], keep="first", maintain_order=True)
         .head(MOST_ASKED)
-        .join(record.rename({"profile": "a", "record_id": "first"}), on="a", maintain_order="left")
-        .join(record.rename({"profile": "b", "record_id": "second"}), on="b", maintain_order="left")
+    )
+    record = _smallest_records(con, pl.concat([asked["a"], asked["b"]]).unique())
+    asked = asked.join(record.rename({"profile": "a", "record_id": "first"}), on="a", maintain_order="left").join(
+        record.rename({"profile": "b", "record_id": "second"}), on="b", maintain_order="left"
     )
     told = [_for_and_against(pattern) for pattern in asked["pattern"].to_list()]
     return asked.select(
@@ -148,6 +153,17 @@ def worth_asking(persons: Persons) -> pl.DataFrame:
         for_evidence=pl.Series([text for text, _ in told], dtype=pl.String),
         against_evidence=pl.Series([text for _, text in told], dtype=pl.String),
     )
+
+
+def _smallest_records(con: duckdb.DuckDBPyConnection, profiles: pl.Series) -> pl.DataFrame:
+    con.register("asked", pl.DataFrame({"profile": profiles}).to_arrow())
+    sql = (
+        "SELECT profile, min(record_id) AS record_id FROM record INNER JOIN profile USING (one, two) "
+        "SEMI JOIN asked USING (profile) GROUP BY profile"
+    )
+    record = con.execute(sql).pl()
+    con.unregister("asked")
+    return record
 
 
 def _for_and_against(pattern: int) -> tuple[str, str]:
