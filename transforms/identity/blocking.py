@@ -36,6 +36,7 @@ KEYS: dict[str, str] = {
     "organisation_start": "[left(organisation, 6), left(replace(organisation, ' ', ''), 8)]",
     "organisation_place": """[left(organisation, 3) || city, left(organisation, 2) || postcode,
         left(organisation, 3) || left(phone, 5)]""",
+    "domain": "[domain, split_part(domain, '.', 1), domain || left(organisation, 3)]",
     "employer": "[employer || given_sound, employer || family_sound]",
     "one_name": "['f' || family_sound, 'g' || given_sound, 'h' || family]",
     "place": "['p' || postcode, 'c' || city, 's' || street, 'r' || house || left(postcode, 3)]",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-#: Levels 0 to 6 are one value, from the rarest to the commonest; for e-mail and phone from their own to widely shared.
+#: Levels 0 to 6 are one value, rarest to commonest; for e-mail, phone and domain from their own to widely shared.
 SAME = range(7)
 DIFFERENT, NOTHING = 14, 15
 LEVELS = 16
@@ -44,7 +44,7 @@ class Comparison:
     def words(self, level: int) -> str:
         """What a level means, for people."""
         if level in SAME:
-            degrees = _SHARING if self.name in ("email", "phone") else _RARITY
+            degrees = _SHARING if self.name in ("email", "phone", "domain") else _RARITY
             return f"same, {degrees[min(level, len(degrees) - 1)]}"
         if level == NOTHING:
             return "nothing to compare"
@@ -147,6 +147,13 @@ COMPARISONS: tuple[Comparison, ...] = (
         chances={"same": 1e-3, 8: 1e-4},
         says={8: "spelt alike"},
         is_about_place=True,
+    ),
+    Comparison(
+        name="domain",
+        columns=("domain",),
+        shares={"same": 0.80, 8: 0.06, DIFFERENT: 0.14},
+        chances={"same": 1e-5, 8: 1e-5},
+        says={8: "another ending"},
     ),
 )
 NAMES = tuple(c.name for c in COMPARISONS)

@@ -15,7 +15,7 @@ COUNTED = {
     "street": "street || ' ' || house",
 }
 #: Values of which also the names are counted that they occur with.
-SHARED = ("email", "phone", "external_id")
+SHARED = ("email", "phone", "domain", "external_id")
 
 
 def make(con: duckdb.DuckDBPyConnection) -> None:

@@ -135,7 +135,8 @@ def _spread(believed: Mapping[str, Mapping[int | str, float]], shares: Floats) -
     spread = np.full((len(NAMES), LEVELS), 1e-9)
     for name, position in POSITION.items():
         held = shares[position, : len(SAME)]
-        held = held / held.sum() if held.sum() else np.eye(len(SAME))[0]
+        held = held + np.eye(len(SAME))[0]
+        held = held / held.sum()
         spread[position, : len(SAME)] += held * believed[name]["same"]
         for level, share in believed[name].items():
             if isinstance(level, int):

@@ -49,7 +49,7 @@ def resolve(records: pl.DataFrame) -> pl.DataFrame:
 
     Args:
         records: one row per record with record_id and source, and any of external_id, given_name, family_name,
-            full_name, email, phone, company_name, street, city, postcode and birth_date (a date or text). Other
+            full_name, email, phone, company_name, domain, street, city, postcode and birth_date (a date or text). Other
             columns are ignored, region and country among them: town and postcode tell more.
 
     Returns:

@@ -31,6 +31,7 @@ _EVIDENCE = {
     "address": ("street", "postcode", "city"),
     "organisation": ("organisation",),
     "employer": ("employer",),
+    "domain": ("domain",),
 }
 
 

@@ -24,7 +24,7 @@ from warehouse import store
 #: What is read of a record beside its id and source; all else is ignored.
 COLUMNS = (
     *("external_id", "given_name", "family_name", "full_name", "email", "phone", "company_name"),
-    *("street", "city", "postcode", "birth_date"),
+    *("domain", "street", "city", "postcode", "birth_date"),
 )
 _CONTENT = ", ".join(("source", *COLUMNS, "own"))
 #: Two hashes of a record's content together, for one of 64 bits might meet another's.

@@ -124,7 +124,17 @@ WITH judged AS (
             WHEN l.employer = r.employer THEN greatest(l.employer_level, r.employer_level)
             WHEN jaro_winkler_similarity(l.employer, r.employer) >= 0.92 THEN 8
             ELSE 14
-        END AS on_employer
+        END AS on_employer,
+        CASE
+            WHEN l.domain IS NULL OR r.domain IS NULL THEN 15
+            WHEN l.domain = r.domain THEN shared_level(
+                other_names(l.domain_names, l.name_key, r.name_key),
+                l.domain_records
+            )
+            WHEN l.domain_names > 4 OR r.domain_names > 4 THEN 15
+            WHEN split_part(l.domain, '.', 1) = split_part(r.domain, '.', 1) THEN 8
+            ELSE 14
+        END AS on_domain
     FROM pair
     INNER JOIN comparable AS l ON l.profile = pair.a
     INNER JOIN comparable AS r ON r.profile = pair.b
