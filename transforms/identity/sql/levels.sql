@@ -56,6 +56,10 @@ WITH judged AS (
         END AS on_birth,
         CASE
             WHEN l.email IS NULL OR r.email IS NULL THEN 15
+            -- Of the names that share it, it is the one that it is made of who writes without a name.
+            WHEN l.email = r.email AND is_one_origin AND l.is_derived <> r.is_derived
+                AND (l.root = r.root OR (least(length(l.given), length(r.given)) = 1 AND left(l.given, 1) = left(r.given, 1)))
+                AND other_names(l.email_names, l.name_key, r.name_key) > 0 THEN 11
             WHEN l.email = r.email THEN shared_level(other_names(l.email_names, l.name_key, r.name_key), l.email_records)
             WHEN l.email_names > 4 OR r.email_names > 4 THEN 15
             -- One slip of the finger, which leaves the beginning or the rest as it was; a number in an address tells
