@@ -1,4 +1,4 @@
-"""How much of the demo company's truth the warehouse finds: who is who, and which days were odd.
+"""How much of the demo company's truth the warehouse finds: who is who, what happened, and which days were odd.
 
 Reads a warehouse that a night has published and the truth beside it; measuring time is bench/night.py's. Run:
 python -m bench truth.
@@ -14,6 +14,9 @@ from typing import Any
 
 import duckdb
 import polars as pl
+
+from bench.marts import by_key, differing, rightly_told
+from sandbox.expected import EXPECTED, Facts
 
 #: An outage shows in parcels and payments days later; such alarms are no false ones, if not in the plan either.
 AFTERMATH = timedelta(days=3)
@@ -92,6 +95,37 @@ def identity(company: Path) -> dict[str, Any]:
     score = identity_score(linked, people)
     unknown = people.join(linked, on="record_id", how="anti").height
     return {**score.__dict__, "precision": score.precision, "recall": score.recall, "records_not_found": unknown}
+
+
+def customers(company: Path) -> dict[str, Any]:
+    """How many people are one customer each, with all their records and nobody else's, as one row."""
+    true, seen = Facts(company), _seen(company)
+    right = rightly_told(true, seen)
+    own = EXPECTED["mart.customer_360"](true)
+    buyers = [person for (person,), row in own.items() if row["orders"]]
+    return {
+        "people": len(true.records),
+        "told_apart": len(right),
+        "share": len(right) / len(true.records),
+        "buyers": len(buyers),
+        "buyers_told_apart": sum(person in right for person in buyers),
+    }
+
+
+def marts(company: Path) -> list[dict[str, Any]]:
+    """By mart how many numbers there are and how many are wrong, for the customers that people were taken for."""
+    seen = _seen(company)
+    rows = []
+    for table, expect in EXPECTED.items():
+        expected = expect(seen)
+        found = by_key(table, _ask(company, f"SELECT * FROM {table}").iter_rows())
+        values = sum(len(row) for row in expected.values())
+        rows.append({"mart": table, "rows": len(found), "values": values, "wrong": len(differing(found, expected))})
+    return rows
+
+
+def _seen(company: Path) -> Facts:
+    return Facts(company, dict(_ask(company, "SELECT record_id, customer_id FROM identity.assignment").iter_rows()))
 
 
 def events(company: Path) -> pl.DataFrame:
@@ -202,6 +236,8 @@ def run(company: Path) -> dict[str, Any]:
     scored = events(company)
     return {
         "identity": identity(company),
+        "customers": customers(company),
+        "marts": marts(company),
         "event_recall": event_recall(scored),
         "events": scored.drop("first_day").to_dicts(),
         "alarms": alarms(company),
@@ -212,6 +248,8 @@ def run(company: Path) -> dict[str, Any]:
 def tables(result: dict[str, Any]) -> Iterable[tuple[str, list[dict[str, Any]]]]:
     """Titles and rows to print."""
     yield "Identity: records linked to people", [result["identity"]]
+    yield "People who are one customer each", [result["customers"]]
+    yield "Numbers of the marts against the truth", result["marts"]
     yield "Planted events found", result["event_recall"]
     yield "Planted events and the metrics they show in", result["events"]
     yield "Alarms", result["alarms"]
