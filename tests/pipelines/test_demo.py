@@ -19,7 +19,7 @@ import polars as pl
 import pytest
 
 from bench.marts import by_key, compared, differing, numbers, rightly_told
-from bench.truth import identity_score
+from bench.truth import identity_score, merged_pairs
 from pipelines.run import Outcome, run_night
 from sandbox import generate
 from sandbox.expected import EXPECTED, Facts, Rows
@@ -337,7 +337,16 @@ def test_people_are_found_again(demo: Demo) -> None:
     assert score.recall > 1 - IDENTITY_ERROR
 
 
-def test_households_and_offices_are_not_merged(demo: Demo) -> None:
+def test_people_who_share_a_mailbox_a_telephone_or_an_inbox_are_not_merged(demo: Demo) -> None:
+    found = merged_pairs(linked(demo), demo.truth("identity"), demo.truth("shared_contact"))
+    assert {row["shared"]: (row["pairs"] >= 5, row["merged"]) for row in found} == {
+        "inbox of a firm": (True, 0),
+        "mailbox and home": (True, 0),
+        "telephone and home": (True, 0),
+    }
+
+
+def test_contacts_under_one_address_or_number_are_not_merged(demo: Demo) -> None:
     """Contacts of two people with one mailbox or one telephone are two customers."""
     people = demo.truth("identity")
     contacts = demo.ask("SELECT record_id, email, phone FROM identity.record WHERE kind = 'contact'")
