@@ -64,6 +64,7 @@ def link(
     *,
     happened_at: datetime,
     decisions: pl.DataFrame | None = None,
+    former: pl.DataFrame | None = None,
 ) -> Linked:
     """Resolve records, obey what people decided, give each record its customer id, and find what to ask people.
 
@@ -72,13 +73,14 @@ def link(
         previous: rows of identity.assignment of the night before; None on the first night.
         happened_at: the night's time, for history and the ids' age.
         decisions: record_left, record_right, verdict ('same' or 'different'); records that are gone are passed over.
+        former: rows of identity.former_id, so that what is undone gets its old id back.
     """
     workbench.check(records)
     decided = _of_known(records, pl.DataFrame(schema=_DECISION) if decisions is None else decisions)
     with workbench.workbench(records, parties(decided)) as con:
         persons = find_persons(con, decided)
     found = clustered(records, persons)
-    assignment, history = assign(found.drop("evidence"), previous, happened_at=happened_at)
+    assignment, history = assign(found.drop("evidence"), previous, happened_at=happened_at, former=former)
     told = assignment.join(found.select("record_id", "evidence"), on="record_id", maintain_order="left")
     columns = ("record_id", "customer_id", "cluster_id", "match_probability", "evidence", "customer_since")
     return Linked(told.select(columns), history, worth_asking(persons))
