@@ -128,10 +128,8 @@ class Nights:
     def next(self, found: pl.DataFrame) -> dict[str, str]:
         self.night += timedelta(hours=1)
         assignment, self.history = assign(found, self.assignment, happened_at=self.night, former=self.former)
-        if self.assignment is not None and self.history.height:
-            rows = left_behind(self.assignment, self.history)
-            known = pl.concat([self.former, rows]) if self.former is not None else rows
-            self.former = known.unique(["record_id", "customer_id"], keep="first", maintain_order=True)
+        more = left_behind(self.assignment, self.history, self.former)
+        self.former = more if self.former is None else pl.concat([self.former, more])
         self.assignment = assignment
         return ids(assignment)
 

@@ -126,9 +126,10 @@ def test_a_change_that_was_killed_leaves_the_file_as_it_was(home: Home, monkeypa
     def die(path: Path) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(decisions, "sync", die)
+    monkeypatch.setattr(decisions, "sync", die)
+    with pytest.raises(KeyboardInterrupt):
         decide(home, "c", "d", "same", by="ada", at=NOW)
+    monkeypatch.undo()
     assert [d.pair for d in read(home)] == [("a", "b")]
     decide(home, "e", "f", "same", by="ada", at=NOW)
     assert [(d.decision_id, d.pair) for d in read(home)] == [(1, ("a", "b")), (2, ("e", "f"))]

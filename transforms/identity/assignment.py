@@ -64,13 +64,23 @@ def assign(
     return assignment, _history(before, assignment, happened_at)
 
 
-def left_behind(previous: pl.DataFrame, history: pl.DataFrame) -> pl.DataFrame:
-    """Rows for identity.former_id: what the records of merged and split customers were, by the night before."""
-    until = history["happened_at"].max()
-    touched = pl.concat([history["old_customer_id"], history["new_customer_id"]]).unique()
-    return previous.select(
-        *(pl.col(name).cast(kind) for name, kind in _HELD.items()), pl.lit(until, _FORMER["until"]).alias("until")
-    ).filter(pl.col("customer_id").is_in(touched.implode()))
+def left_behind(
+    previous: pl.DataFrame | None, history: pl.DataFrame, former: pl.DataFrame | None = None
+) -> pl.DataFrame:
+    """New rows for identity.former_id: the ids, by the night before, of customers that were merged or split.
+
+    Args:
+        previous: as for `assign`.
+        history: as it gives it.
+        former: the rows that there are.
+    """
+    touched = pl.concat([history["old_customer_id"], history["new_customer_id"]])
+    return (
+        _given(previous, _HELD)
+        .filter(pl.col("customer_id").is_in(touched.implode()))
+        .with_columns(until=pl.lit(history["happened_at"].max(), _FORMER["until"]))
+        .join(_given(former, _FORMER), on=["record_id", "customer_id"], how="anti")
+    )
 
 
 def _given(frame: pl.DataFrame | None, columns: Mapping[str, pl.DataType | type[pl.DataType]]) -> pl.DataFrame:

@@ -11,7 +11,7 @@ from datetime import datetime
 import polars as pl
 
 from transforms.identity import workbench
-from transforms.identity.assignment import assign
+from transforms.identity.assignment import assign, left_behind
 from transforms.identity.persons import clustered, find_persons, parties
 from transforms.identity.reasons import worth_asking
 
@@ -25,12 +25,14 @@ class Linked:
     Attributes:
         assignment: rows of identity.assignment.
         history: new rows of identity.history.
+        former: new rows of identity.former_id.
         review: pairs about which a person should decide: left_record, right_record, probability, for_evidence,
             against_evidence; the most uncertain first.
     """
 
     assignment: pl.DataFrame
     history: pl.DataFrame
+    former: pl.DataFrame
     review: pl.DataFrame
 
 
@@ -83,7 +85,7 @@ def link(
     assignment, history = assign(found.drop("evidence"), previous, happened_at=happened_at, former=former)
     told = assignment.join(found.select("record_id", "evidence"), on="record_id", maintain_order="left")
     columns = ("record_id", "customer_id", "cluster_id", "match_probability", "evidence", "customer_since")
-    return Linked(told.select(columns), history, worth_asking(persons))
+    return Linked(told.select(columns), history, left_behind(previous, history, former), worth_asking(persons))
 
 
 def _of_known(records: pl.DataFrame, decisions: pl.DataFrame) -> pl.DataFrame:
