@@ -44,6 +44,7 @@ def connect(path: Path | str, *, read_only: bool = False, temp: Path | None = No
     except duckdb.IOException as error:
         raise StoreError(f"{path} cannot be opened: {str(error).splitlines()[0]}") from error
     con.execute("SET TimeZone = 'UTC'")
+    con.execute("SET enable_progress_bar = false")
     return con
 
 
