@@ -87,6 +87,26 @@ RECORDS = pl.DataFrame(
 PAIRS = st.tuples(st.sampled_from("abcdef"), st.sampled_from("abcdef")).filter(lambda pair: pair[0] != pair[1])
 
 
+def people(*said: Said) -> list[str]:
+    """The records of each person, as people decided."""
+    linked = link(RECORDS, happened_at=NOW, decisions=settle(log(*said), RECORDS["record_id"])).assignment
+    found = linked.group_by("customer_id").agg(pl.col("record_id").sort().str.join(""))
+    return sorted(found["record_id"])
+
+
+def test_whoever_is_decided_to_be_one_brings_along_all_records() -> None:
+    assert people() == ["abc", "de", "f"]
+    assert people(("a", "d", "same")) == ["abcde", "f"]
+    assert people(("a", "d", "same"), ("e", "f", "same")) == ["abcdef"]
+
+
+def test_two_persons_joined_by_one_decision_and_parted_by_another_stay_as_decided() -> None:
+    found = people(("a", "d", "same"), ("b", "e", "different"))
+    (joined,) = (person for person in found if "a" in person)
+    assert "d" in joined
+    assert not {"b", "e"} <= set(joined)
+
+
 @settings(deadline=None, max_examples=15)
 @given(st.lists(st.tuples(PAIRS, st.sampled_from(["same", "different"])), min_size=1, max_size=8))
 def test_decisions_that_hold_are_always_obeyed(said: list[tuple[tuple[str, str], str]]) -> None:

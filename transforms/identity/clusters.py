@@ -33,7 +33,19 @@ def cluster(count: int, pairs: Pairs, weigh_more: Callable[[Ints, Ints], Pairs],
         weigh_more: weighs further pairs, so that every pair of a component can be judged.
         threshold: logarithm of the odds from which on two records are one person.
     """
-    labels = _components(count, pairs, threshold)
+    is_same = pairs.weights >= SAME_BY_DECISION
+    compared = pairs.at(~is_same)
+    labels = _cut(count, _components(count, compared, threshold), compared, weigh_more, threshold)
+    if not is_same.any():
+        return labels
+    # Who is decided to be one with somebody brings along all that is his, however little it is like the other's.
+    labels = _united(labels, pairs.at(is_same))
+    parted = (pairs.weights <= DIFFERENT_BY_DECISION) & (labels[pairs.a] == labels[pairs.b])
+    return _put_together_anew(count, labels, pairs, parted, weigh_more, threshold) if parted.any() else labels
+
+
+def _cut(count: int, labels: Ints, pairs: Pairs, weigh_more: Callable[[Ints, Ints], Pairs], threshold: float) -> Ints:
+    """Labels after components were cut wherever the evidence between the parts speaks against."""
     sizes = np.bincount(labels, minlength=count)
     inside = pairs.at((labels[pairs.a] == labels[pairs.b]) & (sizes[labels[pairs.a]] > 2))
     every = inside.with_more(weigh_more(*_missing(count, labels, inside)))
@@ -41,6 +53,28 @@ def cluster(count: int, pairs: Pairs, weigh_more: Callable[[Ints, Ints], Pairs],
     np.minimum.at(lowest, labels[every.a], every.weights)
     doubtful = every.at(lowest[labels[every.a]] <= threshold)
     return _split(count, labels, doubtful, threshold)
+
+
+def _united(labels: Ints, same: Pairs) -> Ints:
+    """Labels in which the persons of pairs that people joined are one."""
+    count = int(labels.max()) + 1
+    ends = (labels[same.a], labels[same.b])
+    return _graph_components(count, *ends)[labels]
+
+
+def _put_together_anew(
+    count: int,
+    labels: Ints,
+    pairs: Pairs,
+    parted: Flags,
+    weigh_more: Callable[[Ints, Ints], Pairs],
+    threshold: float,
+) -> Ints:
+    """Labels in which no person holds a pair that people parted: such persons are clustered with decisions first."""
+    torn = np.isin(labels, labels[pairs.a[parted]])
+    alone = np.unique(np.where(torn, labels, labels.max() + 1 + np.arange(count)), return_inverse=True)[1]
+    anew = _cut(count, alone, pairs, weigh_more, threshold)
+    return np.where(torn, labels.max() + 1 + anew, labels)
 
 
 def _components(count: int, pairs: Pairs, threshold: float) -> Ints:
@@ -57,12 +91,15 @@ def _components(count: int, pairs: Pairs, threshold: float) -> Ints:
 
 
 def _connected(count: int, pairs: Pairs, bar: Floats) -> Ints:
+    linked = pairs.weights > np.maximum(bar[pairs.a], bar[pairs.b])
+    return _graph_components(count, pairs.a[linked], pairs.b[linked])
+
+
+def _graph_components(count: int, one: Ints, other: Ints) -> Ints:
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    linked = pairs.weights > np.maximum(bar[pairs.a], bar[pairs.b])
-    ends = (pairs.a[linked], pairs.b[linked])
-    graph = coo_array((np.ones(int(linked.sum()), dtype=np.int8), ends), shape=(count, count))
+    graph = coo_array((np.ones(len(one), dtype=np.int8), (one, other)), shape=(count, count))
     return connected_components(graph, directed=False)[1].astype(np.int64)
 
 
