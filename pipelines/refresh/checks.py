@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 
 import duckdb
 
-from pipelines.night import Night, digest, progress
+from pipelines.night import Night, progress
 from quality import volume
 from quality.results import CheckResult, hold_for_empty, last_results, save_results
 from quality.suites import Check, checks_for
 from warehouse import meta
 from warehouse.contracts import Contract, tables
+from warehouse.digest import digest
 
 _QUALIFIED = re.compile(r"\b[a-z_]+\.[a-z_]+\b")
 

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 import duckdb
 
 import transforms.clean
-from pipelines.night import Night, code_digest, digest, progress
+from pipelines.night import Night, progress
 from quality import integrity, reconciliation, volume
 from quality.results import CheckResult, percent
 from transforms.mapping import MappingError
 from warehouse import meta, store
 from warehouse.company import Company, MappingFile
 from warehouse.contracts import Contract, entities
+from warehouse.digest import code_digest, digest
 from warehouse.sql import quoted
 
 if TYPE_CHECKING:

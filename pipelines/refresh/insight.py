@@ -10,10 +10,11 @@ import duckdb
 import polars as pl
 
 import analytics
-from pipelines.night import Night, code_digest, digest, progress
+from pipelines.night import Night, progress
 from transforms.metrics import Metric, load_metrics
 from warehouse import meta, store
 from warehouse.contracts import tables
+from warehouse.digest import code_digest, digest
 from warehouse.sql import quoted
 
 TABLE = "insight.anomaly"

@@ -14,11 +14,12 @@ import polars as pl
 
 import transforms.attribution
 import transforms.identity
-from pipelines.night import Night, code_digest, digest, progress
+from pipelines.night import Night, progress
 from transforms.models import LINKED_FROM, Model, build_model, column_lineage, load_models
 from warehouse import meta, store
 from warehouse.company import Company
 from warehouse.contracts import tables
+from warehouse.digest import code_digest, digest
 from warehouse.sql import quoted
 
 RECORD, DECISION, ASSIGNMENT = "identity.record", "identity.decision", "identity.assignment"

@@ -34,6 +34,7 @@ def asked(tiny: Tiny) -> Tiny:
     """The company with two uncertain pairs in its published queue."""
     rows = [(1, ANNA, JAN, 0.5), (2, JAN, NEW, 0.7)]
     with duckdb.connect(str(tiny.company.home.warehouse)) as con:
+        con.execute("DELETE FROM identity.review")
         for position, left, right, probability in rows:
             con.execute(
                 "INSERT INTO identity.review SELECT $1, $2, $3, one.customer_id, other.customer_id, false, $4, "
@@ -61,10 +62,12 @@ def customer(tiny: Tiny, record: str) -> str:
 # The queue
 
 
-def test_an_empty_queue_says_so(first_night: Tiny) -> None:
+def test_an_empty_queue_says_so(asked: Tiny) -> None:
+    assert on(asked, "review", "--decided").stdout == "Nothing was decided yet.\n"
+    on(asked, "review", ANNA, JAN, "--same")
+    on(asked, "review", JAN, NEW, "--different")
     for words in (("--list",), ()):
-        assert on(first_night, "review", *words).stdout == "No pair waits for a decision.\n"
-    assert on(first_night, "review", "--decided").stdout == "Nothing was decided yet.\n"
+        assert on(asked, "review", *words).stdout == "No pair waits for a decision.\n"
 
 
 def test_the_queue_lists_what_is_uncertain_and_not_what_is_decided(asked: Tiny) -> None:

@@ -212,3 +212,16 @@ def test_what_is_decided_and_undone_changes_no_id(labels: list[str], data: st.Da
         other = data.draw(st.permutations(labels))
     nights.next(named(other))
     assert nights.next(named(labels)) == before
+
+
+def test_an_old_id_that_is_somebody_elses_now_is_not_given_back() -> None:
+    nights = Nights()
+    before = nights.ids(a=["a"], b=["b", "c"])
+    nights.ids(a=["a", "b", "c"])
+    parts = clusters(a=["a"], b=["b", "c"])
+    again, _ = assign(parts, nights.assignment, happened_at=LATER, former=nights.former)
+    assert ids(again) == before
+    elsewhere, _ = assign(
+        parts, nights.assignment, happened_at=LATER, former=nights.former, taken=pl.Series([before["a"]])
+    )
+    assert ids(elsewhere)["a"] not in before.values()

@@ -243,3 +243,52 @@ def test_an_explanation_adds_up() -> None:
         assert odds == pytest.approx(math.log2(told.probability / (1 - told.probability)))
     with pytest.raises(IdentityError, match="no record z"):
         explain(records, "a", "z")
+
+
+def test_what_is_decided_joins_whole_persons_and_parts_them_for_good() -> None:
+    boris: Person = {"full_name": "Boris Lang", "email": "boris.lang@post.example"}
+    records = frame(ANNA, ANNA, boris, boris, {**boris, "email": None})
+    assert clusters_of(resolve(records)) == {frozenset("ab"), frozenset("cde")}
+
+    def decided(*decisions: tuple[str, str, str]) -> set[frozenset[str]]:
+        schema = ["record_left", "record_right", "verdict"]
+        given = pl.DataFrame(list(decisions), schema=schema, orient="row")
+        return clusters_of(link(records, happened_at=NIGHT, decisions=given).assignment)
+
+    assert decided(("a", "c", "same")) == {frozenset("abcde")}
+    parted = decided(("c", "e", "same"), ("d", "c", "different"))
+    assert any({"c", "e"} <= group and "d" not in group for group in parted)
+    torn = decided(("a", "c", "same"), ("b", "d", "different"))
+    assert any({"a", "c"} <= group for group in torn)
+    assert not any({"b", "d"} <= group for group in torn)
+
+
+ACME: Person = {"company_name": "Acme Möbel GmbH", "domain": "acme.example", "city": "Bonn"}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_one"),
+    [
+        pytest.param(ACME, {"company_name": "Acme", "domain": "acme.example"}, True, id="one domain"),
+        pytest.param(ACME, {"company_name": "Rheinwerk Holding", "domain": "acme.example"}, False, id="another name"),
+        pytest.param(ACME, {"company_name": "ACME Moebel"}, True, id="one name, no domain"),
+        pytest.param(ACME, {"company_name": "Acme Möbel AG", "domain": "acme.org.example"}, True, id="two endings"),
+        pytest.param(ACME, {"company_name": "Bolt", "city": "Bonn"}, False, id="one town"),
+        pytest.param({"company_name": "Bolt"}, {"company_name": "Bolt Ltd", "domain": "bolt.example"}, True, id="name"),
+        pytest.param({**ACME, "domain": None}, {"domain": "acme.example"}, False, id="nothing in common"),
+        pytest.param(
+            {**ACME, "external_id": "DE123456789"},
+            {"company_name": "Rheinwerk", "external_id": "DE123456789"},
+            True,
+            id="one VAT number",
+        ),
+    ],
+)
+def test_companies_meet_by_domain_name_and_number(one: Person, other: Person, is_one: bool) -> None:
+    assert are_one(one, other) == is_one
+
+
+def test_a_domain_of_many_companies_joins_none() -> None:
+    names = ("Acme", "Bolt", "Cobalt", "Dunkel", "Eichhof", "Falkner")
+    people: list[Person] = [{"company_name": name, "domain": "mail.example"} for name in names]
+    assert all(len(group) == 1 for group in clusters_of(resolve(frame(*people))))

@@ -32,6 +32,7 @@ def assign(
     previous: pl.DataFrame | None = None,
     *,
     happened_at: datetime,
+    taken: pl.Series | None = None,
     former: pl.DataFrame | None = None,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Give each cluster a customer id that lasts.
@@ -46,6 +47,7 @@ def assign(
         clusters: record_id, cluster_id, match_probability.
         previous: record_id, customer_id and customer_since (the day the id was made) of the night before.
         happened_at: the night's time, with its zone.
+        taken: customer ids that are somebody else's; those in `previous` are anyway.
         former: rows of identity.former_id: ids that records had before merges and splits.
 
     Returns:
@@ -54,9 +56,11 @@ def assign(
         when the old id is gone, `split` when it lives on.
     """
     before = _given(previous, _HELD)
-    kept = _keep(clusters.select("record_id", "cluster_id"), before, _given(former, _FORMER))
-    taken = pl.concat([before["customer_id"], kept["customer_id"]])
-    minted = _mint(clusters, kept, taken=taken, happened_at=happened_at)
+    others = _given(None, _HELD)["customer_id"] if taken is None else taken
+    others = others.filter(~others.is_in(before["customer_id"].implode()))
+    kept = _keep(clusters.select("record_id", "cluster_id"), before, _given(former, _FORMER), others)
+    used = pl.concat([before["customer_id"], others, kept["customer_id"]])
+    minted = _mint(clusters, kept, taken=used, happened_at=happened_at)
     ids = pl.concat([kept, minted])
     assignment = clusters.join(ids, on="cluster_id", how="left", maintain_order="left").select(
         "record_id", "customer_id", "cluster_id", "match_probability", "customer_since"
@@ -89,7 +93,7 @@ def _given(frame: pl.DataFrame | None, columns: Mapping[str, pl.DataType | type[
     return frame.select(pl.col(name).cast(kind) for name, kind in columns.items())
 
 
-def _keep(clusters: pl.DataFrame, before: pl.DataFrame, former: pl.DataFrame) -> pl.DataFrame:
+def _keep(clusters: pl.DataFrame, before: pl.DataFrame, former: pl.DataFrame, others: pl.Series) -> pl.DataFrame:
     """One old id per cluster and one cluster per old id."""
     held = clusters.join(before, on="record_id", how="inner")
     claims = (
@@ -104,7 +108,7 @@ def _keep(clusters: pl.DataFrame, before: pl.DataFrame, former: pl.DataFrame) ->
         return granted
     torn = disputed.filter(pl.col("clusters") > 1)["cluster_id"]
     its = pl.col("cluster_id").is_in(disputed["cluster_id"].implode())
-    had = clusters.filter(its).join(former, on="record_id")
+    had = clusters.filter(its).join(former, on="record_id").filter(~pl.col("customer_id").is_in(others.implode()))
     return pl.concat([granted, _settle(_claims(held.filter(its), had, torn), granted)])
 
 

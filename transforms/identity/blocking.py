@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import duckdb
 
+from transforms.identity.sql import one
+
 #: key → SQL list of what records with an equal entry share. Where names may be swapped, both orders are entered.
 KEYS: dict[str, str] = {
     "external_id": "[external_id]",
@@ -34,6 +36,7 @@ KEYS: dict[str, str] = {
     "organisation_start": "[left(organisation, 6), left(replace(organisation, ' ', ''), 8)]",
     "organisation_place": """[left(organisation, 3) || city, left(organisation, 2) || postcode,
         left(organisation, 3) || left(phone, 5)]""",
+    "domain": "[domain, split_part(domain, '.', 1), domain || left(organisation, 3)]",
     "employer": "[employer || given_sound, employer || family_sound]",
     "one_name": "['f' || family_sound, 'g' || given_sound, 'h' || family]",
     "place": "['p' || postcode, 'c' || city, 's' || street, 'r' || house || left(postcode, 3)]",
@@ -53,12 +56,20 @@ class Yield:
     left_out: int
 
 
-def make_pairs(con: duckdb.DuckDBPyConnection) -> list[Yield]:
-    """Fill table `pair` (a, b with a ≤ b) from table `comparable`; copies of one content pair with themselves."""
-    profiles = _one(con, "SELECT count(*) FROM comparable")
+def make_pairs(con: duckdb.DuckDBPyConnection, *, keep: bool = False) -> list[Yield]:
+    """Fill table `pair` (a, b with a ≤ b) from table `comparable`; copies of one content pair with themselves.
+
+    Args:
+        con: the workbench.
+        keep: whether to fill tables block_entry and block_limit, by which `pairs_of` finds pairs later.
+    """
+    profiles = one(con, "SELECT count(*) FROM comparable")
     allowed = max(_LEAST_PAIRS, int(_PAIRS_PER_RECORD * profiles))
     con.execute("CREATE OR REPLACE TABLE hit (a INTEGER, b INTEGER)")
-    yields = [_take(con, key, expression, allowed) for key, expression in KEYS.items()]
+    if keep:
+        con.execute("CREATE OR REPLACE TABLE block_entry (block UINTEGER, profile INTEGER)")
+        con.execute("CREATE OR REPLACE TABLE block_limit (key VARCHAR, size INTEGER)")
+    yields = [_take(con, key, allowed, keep=keep) for key in KEYS]
     con.execute(
         "CREATE OR REPLACE TABLE pair AS SELECT DISTINCT a, b FROM hit "
         "UNION ALL SELECT profile, profile FROM comparable WHERE records > 1"
@@ -67,10 +78,43 @@ def make_pairs(con: duckdb.DuckDBPyConnection) -> list[Yield]:
     return yields
 
 
-def _take(con: duckdb.DuckDBPyConnection, key: str, expression: str, allowed: int) -> Yield:
+def pairs_of(con: duckdb.DuckDBPyConnection) -> None:
+    """Fill table `pair` with what profiles of table `touched` pair with, and enter them in block_entry."""
+    con.execute("CREATE OR REPLACE TABLE hit (a INTEGER, b INTEGER)")
+    con.execute("DELETE FROM block_entry WHERE profile IN (SELECT profile FROM touched)")
+    listed = " UNION ALL ".join(
+        f"SELECT {_kept('hash(value)', key)} AS block, profile, size FROM "
+        f"(SELECT unnest(list_distinct({expression})) AS value, profile FROM touched_comparable) AS listed "
+        f"INNER JOIN block_limit ON block_limit.key = '{key}' WHERE value IS NOT NULL"
+        for key, expression in KEYS.items()
+    )
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE touched_comparable AS "
+        "SELECT comparable.* FROM comparable INNER JOIN touched USING (profile)"
+    )
+    con.execute(f"CREATE OR REPLACE TEMP TABLE entry AS {listed}")
+    con.execute("INSERT INTO block_entry SELECT block, profile FROM entry")
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE near AS SELECT block, profile FROM block_entry "
+        "WHERE block IN (SELECT block FROM entry)"
+    )
+    con.execute(
+        "INSERT INTO hit SELECT least(entry.profile, near.profile), greatest(entry.profile, near.profile) "
+        "FROM entry INNER JOIN (SELECT block, count(*) AS size FROM near GROUP BY block) AS found USING (block) "
+        "INNER JOIN near USING (block) WHERE found.size <= greatest(entry.size, 2) AND entry.profile <> near.profile"
+    )
+    con.execute(
+        "CREATE OR REPLACE TABLE pair AS SELECT DISTINCT a, b FROM hit "
+        "UNION ALL SELECT profile, profile FROM touched_comparable WHERE records > 1"
+    )
+    for table in ("hit", "entry", "near", "touched_comparable"):
+        con.execute(f"DROP TABLE {table}")
+
+
+def _take(con: duckdb.DuckDBPyConnection, key: str, allowed: int, *, keep: bool) -> Yield:
     con.execute(
         "CREATE OR REPLACE TEMP TABLE entry AS SELECT hash(value) AS block, profile FROM "
-        f"(SELECT unnest(list_distinct({expression})) AS value, profile FROM comparable) AS listed "
+        f"(SELECT unnest(list_distinct({KEYS[key]})) AS value, profile FROM comparable) AS listed "
         "WHERE value IS NOT NULL"
     )
     con.execute(
@@ -91,9 +135,16 @@ def _take(con: duckdb.DuckDBPyConnection, key: str, expression: str, allowed: in
         "WHERE block.size <= ? AND one.profile < other.profile",
         [largest],
     )
+    if keep:
+        con.execute(
+            f"INSERT INTO block_entry SELECT {_kept('block', key)}, profile FROM entry "
+            "WHERE block NOT IN (SELECT block FROM block WHERE size > ?)",
+            [largest],
+        )
+        con.execute("INSERT INTO block_limit VALUES (?, ?)", [key, largest])
     return Yield(key, taken, largest, sum(pairs for _, pairs in sizes) - taken)
 
 
-def _one(con: duckdb.DuckDBPyConnection, sql: str) -> int:
-    row = con.execute(sql).fetchone()
-    return int(row[0]) if row else 0
+def _kept(block: str, key: str) -> str:
+    """An entry in short: two that meet by chance only give a pair that is compared in vain."""
+    return f"(hash({block}, '{key}') >> 32)::UINTEGER"

@@ -15,6 +15,8 @@ from transforms.identity.pairs import Pairs
 
 #: Weights of what people decided; no sum of evidence comes near.
 SAME_BY_DECISION, DIFFERENT_BY_DECISION = 1e6, -1e6
+#: Linkage of two who must not be joined; no sum of decisions comes near.
+_NEVER = 1e12
 #: Odds, as logarithms, beyond which more certainty does not count when linkage is averaged.
 _CLIP = 6.0
 #: A pair whose names and dates do not contradict speaks against its cluster at most so much: people have several
@@ -33,19 +35,7 @@ def cluster(count: int, pairs: Pairs, weigh_more: Callable[[Ints, Ints], Pairs],
         weigh_more: weighs further pairs, so that every pair of a component can be judged.
         threshold: logarithm of the odds from which on two records are one person.
     """
-    is_same = pairs.weights >= SAME_BY_DECISION
-    compared = pairs.at(~is_same)
-    labels = _cut(count, _components(count, compared, threshold), compared, weigh_more, threshold)
-    if not is_same.any():
-        return labels
-    # Who is decided to be one with somebody brings along all that is his, however little it is like the other's.
-    labels = _united(labels, pairs.at(is_same))
-    parted = (pairs.weights <= DIFFERENT_BY_DECISION) & (labels[pairs.a] == labels[pairs.b])
-    return _put_together_anew(count, labels, pairs, parted, weigh_more, threshold) if parted.any() else labels
-
-
-def _cut(count: int, labels: Ints, pairs: Pairs, weigh_more: Callable[[Ints, Ints], Pairs], threshold: float) -> Ints:
-    """Labels after components were cut wherever the evidence between the parts speaks against."""
+    labels = _components(count, pairs, threshold)
     sizes = np.bincount(labels, minlength=count)
     inside = pairs.at((labels[pairs.a] == labels[pairs.b]) & (sizes[labels[pairs.a]] > 2))
     every = inside.with_more(weigh_more(*_missing(count, labels, inside)))
@@ -55,26 +45,22 @@ def _cut(count: int, labels: Ints, pairs: Pairs, weigh_more: Callable[[Ints, Int
     return _split(count, labels, doubtful, threshold)
 
 
-def _united(labels: Ints, same: Pairs) -> Ints:
-    """Labels in which the persons of pairs that people joined are one."""
-    count = int(labels.max()) + 1
-    ends = (labels[same.a], labels[same.b])
-    return _graph_components(count, *ends)[labels]
+def reached(count: int, pairs: Pairs, labels: Ints, seeds: Ints, *, threshold: float) -> Flags:
+    """Profiles that links or equal labels connect with the seeds, by profile.
 
-
-def _put_together_anew(
-    count: int,
-    labels: Ints,
-    pairs: Pairs,
-    parted: Flags,
-    weigh_more: Callable[[Ints, Ints], Pairs],
-    threshold: float,
-) -> Ints:
-    """Labels in which no person holds a pair that people parted: such persons are clustered with decisions first."""
-    torn = np.isin(labels, labels[pairs.a[parted]])
-    alone = np.unique(np.where(torn, labels, labels.max() + 1 + np.arange(count)), return_inverse=True)[1]
-    anew = _cut(count, alone, pairs, weigh_more, threshold)
-    return np.where(torn, labels.max() + 1 + anew, labels)
+    Args:
+        count: number of profiles.
+        pairs: what may link them.
+        labels: by profile; -1 is nobody's.
+        seeds: profiles from which to go.
+        threshold: logarithm of the odds from which on a pair links.
+    """
+    links = pairs.at(pairs.weights > threshold)
+    labelled = np.flatnonzero(labels >= 0)
+    # Labels are nodes of their own after the profiles.
+    one, other = np.concatenate([links.a, labelled]), np.concatenate([links.b, count + labels[labelled]])
+    component = _bound(count + int(labels.max(initial=-1)) + 1, one, other)
+    return np.isin(component[:count], np.unique(component[seeds]))
 
 
 def _components(count: int, pairs: Pairs, threshold: float) -> Ints:
@@ -92,15 +78,7 @@ def _components(count: int, pairs: Pairs, threshold: float) -> Ints:
 
 def _connected(count: int, pairs: Pairs, bar: Floats) -> Ints:
     linked = pairs.weights > np.maximum(bar[pairs.a], bar[pairs.b])
-    return _graph_components(count, pairs.a[linked], pairs.b[linked])
-
-
-def _graph_components(count: int, one: Ints, other: Ints) -> Ints:
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    graph = coo_array((np.ones(len(one), dtype=np.int8), (one, other)), shape=(count, count))
-    return connected_components(graph, directed=False)[1].astype(np.int64)
+    return _bound(count, pairs.a[linked], pairs.b[linked])
 
 
 def _missing(count: int, labels: Ints, known: Pairs) -> tuple[Ints, Ints]:
@@ -131,18 +109,53 @@ def _split(count: int, labels: Ints, pairs: Pairs, threshold: float) -> Ints:
         part = order[first:last]
         members, position = np.unique(np.concatenate([pairs.a[part], pairs.b[part]]), return_inverse=True)
         one, other = position[: len(part)], position[len(part) :]
-        linkage = np.zeros((len(members), len(members)))
-        linkage[one, other] = linkage[other, one] = _clipped(pairs.weights[part], pairs.is_conflict[part], threshold)
-        for group in _agglomerate(linkage)[1:]:
+        for group in _groups(len(members), one, other, pairs.at(part), threshold)[1:]:
             labels[members[group]] = following
             following += 1
     return labels
 
 
-def _clipped(weights: Floats, is_conflict: Flags, threshold: float) -> Floats:
-    over = weights - threshold
-    mild = np.where(is_conflict, over, np.maximum(over, -_MILD))
-    return np.where(np.abs(weights) >= SAME_BY_DECISION, weights, np.clip(mild, -_CLIP, _CLIP))
+def _groups(size: int, one: Ints, other: Ints, pairs: Pairs, threshold: float) -> list[list[int]]:
+    """The persons of one component, whose pairs are of the members `one` and `other`.
+
+    What people decided to be the same joins the persons found without it, with all that belongs to them.
+    """
+    is_same, is_different = pairs.weights >= SAME_BY_DECISION, pairs.weights <= DIFFERENT_BY_DECISION
+    linkage = np.zeros((size, size))
+    linkage[one, other] = linkage[other, one] = np.where(is_same, 0, _clipped(pairs, threshold))
+    if not (is_same | is_different).any():
+        return _agglomerate(linkage)
+    bound = _bound(size, one[is_same], other[is_same])
+    forbidden = np.zeros((size, size), dtype=bool)
+    forbidden[one[is_different], other[is_different]] = forbidden[other[is_different], one[is_different]] = True
+    of_bound = bound[:, None] == np.arange(size)
+    implied = ((of_bound.T @ forbidden.astype(float) @ of_bound) > 0)[np.ix_(bound, bound)]
+    is_bound = bound[:, None] == bound
+    forbidden |= implied & ~is_bound
+    linkage[forbidden] = -_NEVER
+    found = np.empty(size, dtype=np.int64)
+    for number, group in enumerate(_agglomerate(linkage)):
+        found[group] = number
+    joined = _bound(size, *np.nonzero(is_bound | (found[:, None] == found)))
+    if (forbidden & (joined[:, None] == joined)).any():
+        # Two whom people decided to be one are each with somebody who must not be: those two come first.
+        linkage[is_bound & ~forbidden] = SAME_BY_DECISION
+        return _agglomerate(linkage)
+    return [np.flatnonzero(joined == number).tolist() for number in np.unique(joined)]
+
+
+def _bound(size: int, one: Ints, other: Ints) -> Ints:
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    graph = coo_array((np.ones(len(one), dtype=np.int8), (one, other)), shape=(size, size))
+    return connected_components(graph, directed=False)[1].astype(np.int64)
+
+
+def _clipped(pairs: Pairs, threshold: float) -> Floats:
+    over = pairs.weights - threshold
+    mild = np.where(pairs.is_conflict, over, np.maximum(over, -_MILD))
+    return np.clip(mild, -_CLIP, _CLIP)
 
 
 def _agglomerate(linkage: Floats) -> list[list[int]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-#: Levels 0 to 6 are one value, from the rarest to the commonest; for e-mail and phone from their own to widely shared.
+#: Levels 0 to 6 are one value, rarest to commonest; for e-mail, phone and domain from their own to widely shared.
 SAME = range(7)
 DIFFERENT, NOTHING = 14, 15
 LEVELS = 16
@@ -44,7 +44,7 @@ class Comparison:
     def words(self, level: int) -> str:
         """What a level means, for people."""
         if level in SAME:
-            degrees = _SHARING if self.name in ("email", "phone") else _RARITY
+            degrees = _SHARING if self.name in ("email", "phone", "domain") else _RARITY
             return f"same, {degrees[min(level, len(degrees) - 1)]}"
         if level == NOTHING:
             return "nothing to compare"
@@ -86,9 +86,9 @@ COMPARISONS: tuple[Comparison, ...] = (
     Comparison(
         name="email",
         columns=("email",),
-        shares={"same": 0.66, 8: 0.06, 9: 0.03, 10: 0.02, DIFFERENT: 0.23},
-        chances={"same": 1e-6, 8: 1e-6, 9: 1e-5, 10: 3e-4},
-        says={8: "a slip apart", 9: "another domain", 10: "alike"},
+        shares={"same": 0.64, 8: 0.06, 9: 0.03, 10: 0.02, 11: 0.02, DIFFERENT: 0.23},
+        chances={"same": 1e-6, 8: 1e-6, 9: 1e-5, 10: 3e-4, 11: 1e-7},
+        says={8: "a slip apart", 9: "another domain", 10: "alike", 11: "same, made of this name"},
         is_movable=True,
     ),
     Comparison(
@@ -147,6 +147,13 @@ COMPARISONS: tuple[Comparison, ...] = (
         chances={"same": 1e-3, 8: 1e-4},
         says={8: "spelt alike"},
         is_about_place=True,
+    ),
+    Comparison(
+        name="domain",
+        columns=("domain",),
+        shares={"same": 0.80, 8: 0.06, DIFFERENT: 0.14},
+        chances={"same": 1e-5, 8: 1e-5},
+        says={8: "another ending"},
     ),
 )
 NAMES = tuple(c.name for c in COMPARISONS)

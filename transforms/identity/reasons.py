@@ -33,6 +33,7 @@ _EVIDENCE = {
     "address": ("street", "postcode", "city"),
     "organisation": ("organisation",),
     "employer": ("employer",),
+    "domain": ("domain",),
 }
 
 
@@ -139,8 +140,12 @@ def evidence(patterns: pl.Series) -> pl.DataFrame:
     )
 
 
-def worth_asking(persons: Persons) -> pl.DataFrame:
+def worth_asking(con: duckdb.DuckDBPyConnection, persons: Persons) -> pl.DataFrame:
     """Rows of a review queue: the most uncertain pair between any two persons, and within one that hangs by it.
+
+    Args:
+        con: the workbench.
+        persons: what was found on it.
 
     Returns:
         left_record, right_record (the smaller id first), probability, for_evidence, against_evidence.
@@ -150,7 +155,6 @@ def worth_asking(persons: Persons) -> pl.DataFrame:
     is_uncertain = (persons.pairs.weights > low) & (persons.pairs.weights < high)
     chosen = persons.pairs.at(is_uncertain & (sure[persons.pairs.a] != sure[persons.pairs.b]))
     one, other = persons.labels[chosen.a], persons.labels[chosen.b]
-    record = persons.members.group_by("profile").agg(pl.col("record_id").min())
     asked = (
         pl.DataFrame(
             {
@@ -165,8 +169,10 @@ def worth_asking(persons: Persons) -> pl.DataFrame:
         .sort(pl.col("weight").abs(), "a", "b")
         .unique(["one", "other"], keep="first", maintain_order=True)
         .head(MOST_ASKED)
-        .join(record.rename({"profile": "a", "record_id": "first"}), on="a", maintain_order="left")
-        .join(record.rename({"profile": "b", "record_id": "second"}), on="b", maintain_order="left")
+    )
+    record = _smallest_records(con, pl.concat([asked["a"], asked["b"]]).unique())
+    asked = asked.join(record.rename({"profile": "a", "record_id": "first"}), on="a", maintain_order="left").join(
+        record.rename({"profile": "b", "record_id": "second"}), on="b", maintain_order="left"
     )
     told = [_for_and_against(pattern) for pattern in asked["pattern"].to_list()]
     return asked.select(
@@ -176,6 +182,17 @@ def worth_asking(persons: Persons) -> pl.DataFrame:
         for_evidence=pl.Series([text for text, _ in told], dtype=pl.String),
         against_evidence=pl.Series([text for _, text in told], dtype=pl.String),
     )
+
+
+def _smallest_records(con: duckdb.DuckDBPyConnection, profiles: pl.Series) -> pl.DataFrame:
+    con.register("asked", pl.DataFrame({"profile": profiles}).to_arrow())
+    sql = (
+        "SELECT profile, min(record_id) AS record_id FROM record INNER JOIN profile USING (one, two) "
+        "SEMI JOIN asked USING (profile) GROUP BY profile"
+    )
+    record = con.execute(sql).pl()
+    con.unregister("asked")
+    return record
 
 
 def _surely_one(persons: Persons, high: float) -> Ints:

@@ -35,7 +35,9 @@ SELECT
     coalesce(count_email.records, 1) AS email_records,
     coalesce(count_email.names, 0) AS email_names,
     coalesce(count_phone.records, 1) AS phone_records,
-    coalesce(count_phone.names, 0) AS phone_names
+    coalesce(count_phone.names, 0) AS phone_names,
+    coalesce(count_domain.records, 1) AS domain_records,
+    coalesce(count_domain.names, 0) AS domain_names
 FROM named
 LEFT JOIN count_name ON count_name.given = named.given AND count_name.family = named.family
 LEFT JOIN count_given ON count_given.value = named.given
@@ -48,4 +50,5 @@ LEFT JOIN count_organisation ON count_organisation.value = named.organisation
 LEFT JOIN count_employer ON count_employer.value = named.employer
 LEFT JOIN count_email ON count_email.value = named.email
 LEFT JOIN count_phone ON count_phone.value = named.phone
+LEFT JOIN count_domain ON count_domain.value = named.domain
 LEFT JOIN count_external_id ON count_external_id.value = named.external_id

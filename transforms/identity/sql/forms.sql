@@ -16,6 +16,7 @@ WITH plain AS (
         words(street) AS street_words,
         named(folded(words(city))) AS city,
         nullif(regexp_replace(upper(postcode), '[^\p{L}\p{N}]+', '', 'g'), '') AS postcode,
+        nullif(trim(lower(domain)), '') AS domain,
         trim(birth_date) AS birth
     FROM profile
 ),
@@ -68,6 +69,7 @@ formed AS (
             WHEN length(digits) < 6 OR regexp_matches(digits, '^(0+|1+|2+|3+|4+|5+|6+|7+|8+|9+|12345678?9?0?)$') THEN NULL
             ELSE right(digits, 9)
         END AS phone,
+        domain,
         street_name(folded(street_words)) AS street,
         nullif(regexp_extract(street_words, '[0-9]+'), '') AS house,
         postcode,
@@ -95,6 +97,7 @@ SELECT
     split_part(email, '@', 1) AS local,
     -- Two records with one key have one name, however it is spelt and whichever part comes first.
     CASE
+        WHEN organisation IS NOT NULL THEN left(sound(replace(organisation, ' ', '')), 4)
         WHEN left(family_sound, 2) < left(given_sound, 2) THEN left(family_sound, 2) || left(given_sound, 2)
         ELSE left(given_sound, 2) || left(family_sound, 2)
     END AS name_key

@@ -14,13 +14,13 @@ WITH judged AS (
         coalesce((l.is_derived OR r.is_derived) AND l.local = r.local, FALSE) AS is_one_origin,
         CASE
             WHEN l.given IS NULL OR r.given IS NULL OR l.family IS NULL OR r.family IS NULL OR is_one_origin THEN 15
-            WHEN l.given = r.given AND l.family = r.family THEN l.name_level
+            WHEN l.given = r.given AND l.family = r.family THEN greatest(l.name_level, r.name_level)
             ELSE 14
         END AS on_name,
         CASE
             WHEN on_name < 14 THEN 15
             WHEN l.given IS NULL OR r.given IS NULL OR is_swapped OR is_half_swapped OR is_one_origin THEN 15
-            WHEN l.given = r.given THEN l.given_level
+            WHEN l.given = r.given THEN greatest(l.given_level, r.given_level)
             WHEN length(l.given) = 1 OR length(r.given) = 1 THEN CASE WHEN left(l.given, 1) = left(r.given, 1) THEN 10 ELSE 14 END
             WHEN l.root = r.root THEN 8
             WHEN length(l.given) > 2 AND length(r.given) > 2
@@ -37,7 +37,7 @@ WITH judged AS (
             WHEN is_swapped THEN 12
             WHEN is_half_swapped THEN 13
             WHEN l.family IS NULL OR r.family IS NULL THEN 15
-            WHEN l.family = r.family THEN l.family_level
+            WHEN l.family = r.family THEN greatest(l.family_level, r.family_level)
             WHEN jaro_winkler_similarity(l.family, r.family) >= 0.93 THEN 8
             WHEN jaro_winkler_similarity(l.family, r.family) >= 0.7 AND length(l.family) > 3
                 AND damerau_levenshtein(l.family, r.family) = 1 THEN 8
@@ -48,7 +48,7 @@ WITH judged AS (
         END AS on_family,
         CASE
             WHEN l.birth IS NULL OR r.birth IS NULL THEN 15
-            WHEN l.birth = r.birth THEN l.birth_level
+            WHEN l.birth = r.birth THEN greatest(l.birth_level, r.birth_level)
             WHEN damerau_levenshtein(l.birth, r.birth) = 1 OR l.birth = left(r.birth, 4) || right(r.birth, 2) || r.birth[5:6] THEN 8
             WHEN (left(l.birth, 4) = left(r.birth, 4))::INT + (l.birth[5:6] = r.birth[5:6])::INT + (right(l.birth, 2) = right(r.birth, 2))::INT = 2 THEN 9
             WHEN left(l.birth, 4) = left(r.birth, 4) OR right(l.birth, 4) = right(r.birth, 4) OR levenshtein(l.birth, r.birth) = 2 THEN 10
@@ -56,6 +56,10 @@ WITH judged AS (
         END AS on_birth,
         CASE
             WHEN l.email IS NULL OR r.email IS NULL THEN 15
+            -- Of the names that share it, it is the one that it is made of who writes without a name.
+            WHEN l.email = r.email AND is_one_origin AND l.is_derived <> r.is_derived
+                AND (l.root = r.root OR (least(length(l.given), length(r.given)) = 1 AND left(l.given, 1) = left(r.given, 1)))
+                AND other_names(l.email_names, l.name_key, r.name_key) > 0 THEN 11
             WHEN l.email = r.email THEN shared_level(other_names(l.email_names, l.name_key, r.name_key), l.email_records)
             WHEN l.email_names > 4 OR r.email_names > 4 THEN 15
             -- One slip of the finger, which leaves the beginning or the rest as it was; a number in an address tells
@@ -91,7 +95,7 @@ WITH judged AS (
                 WHEN l.house = r.house THEN 11
                 ELSE 14
             END
-            WHEN l.street = r.street AND l.house = r.house THEN l.street_level
+            WHEN l.street = r.street AND l.house = r.house THEN greatest(l.street_level, r.street_level)
             WHEN l.street = r.street THEN 9
             WHEN jaro_winkler_similarity(l.street, r.street) >= 0.9 THEN CASE WHEN l.house = r.house THEN 8 ELSE 10 END
             WHEN l.house = r.house THEN CASE WHEN jaro_winkler_similarity(l.street, r.street) >= 0.75 THEN 12 ELSE 11 END
@@ -99,20 +103,20 @@ WITH judged AS (
         END AS on_street,
         CASE
             WHEN l.postcode IS NULL OR r.postcode IS NULL THEN 15
-            WHEN l.postcode = r.postcode THEN l.postcode_level
+            WHEN l.postcode = r.postcode THEN greatest(l.postcode_level, r.postcode_level)
             WHEN damerau_levenshtein(l.postcode, r.postcode) = 1 THEN 8
             WHEN left(l.postcode, 2) = left(r.postcode, 2) THEN 9
             ELSE 14
         END AS on_postcode,
         CASE
             WHEN l.city IS NULL OR r.city IS NULL OR coalesce(l.postcode = r.postcode, FALSE) THEN 15
-            WHEN l.city = r.city THEN l.city_level
+            WHEN l.city = r.city THEN greatest(l.city_level, r.city_level)
             WHEN jaro_winkler_similarity(l.city, r.city) >= 0.88 OR contains(l.city, r.city) OR contains(r.city, l.city) THEN 8
             ELSE 14
         END AS on_city,
         CASE
             WHEN l.organisation IS NULL OR r.organisation IS NULL THEN 15
-            WHEN l.organisation = r.organisation THEN l.organisation_level
+            WHEN l.organisation = r.organisation THEN greatest(l.organisation_level, r.organisation_level)
             WHEN replace(l.organisation, ' ', '') = replace(r.organisation, ' ', '') OR jaro_winkler_similarity(l.organisation, r.organisation) >= 0.95 THEN 8
             WHEN starts_with(l.organisation, r.organisation || ' ') OR starts_with(r.organisation, l.organisation || ' ') THEN 9
             WHEN 2 * len(list_intersect(l.organisation_words, r.organisation_words)) > greatest(len(l.organisation_words), len(r.organisation_words)) OR jaro_winkler_similarity(l.organisation, r.organisation) >= 0.88 THEN 10
@@ -121,10 +125,20 @@ WITH judged AS (
         END AS on_organisation,
         CASE
             WHEN l.employer IS NULL OR r.employer IS NULL THEN 15
-            WHEN l.employer = r.employer THEN l.employer_level
+            WHEN l.employer = r.employer THEN greatest(l.employer_level, r.employer_level)
             WHEN jaro_winkler_similarity(l.employer, r.employer) >= 0.92 THEN 8
             ELSE 14
-        END AS on_employer
+        END AS on_employer,
+        CASE
+            WHEN l.domain IS NULL OR r.domain IS NULL THEN 15
+            WHEN l.domain = r.domain THEN shared_level(
+                other_names(l.domain_names, l.name_key, r.name_key),
+                l.domain_records
+            )
+            WHEN l.domain_names > 4 OR r.domain_names > 4 THEN 15
+            WHEN split_part(l.domain, '.', 1) = split_part(r.domain, '.', 1) THEN 8
+            ELSE 14
+        END AS on_domain
     FROM pair
     INNER JOIN comparable AS l ON l.profile = pair.a
     INNER JOIN comparable AS r ON r.profile = pair.b

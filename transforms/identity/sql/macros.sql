@@ -82,7 +82,7 @@ CREATE OR REPLACE TEMP MACRO street_name(x) AS nullif(
 );
 -- Rarity of a value by the records that have it.
 CREATE OR REPLACE TEMP MACRO rarity(n) AS CASE
-    WHEN n <= 2 THEN 0 WHEN n <= 4 THEN 1 WHEN n <= 8 THEN 2 WHEN n <= 32 THEN 3 WHEN n <= 128 THEN 4
+    WHEN coalesce(n, 1) <= 2 THEN 0 WHEN n <= 4 THEN 1 WHEN n <= 8 THEN 2 WHEN n <= 32 THEN 3 WHEN n <= 128 THEN 4
     WHEN n <= 1024 THEN 5
     ELSE 6
 END;

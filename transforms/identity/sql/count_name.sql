@@ -1,10 +1,4 @@
--- Birth dates that very many records share are typed where a form insists on one.
-DELETE FROM count_birth
-WHERE records > 10 + 20 * (SELECT median(records) FROM count_birth)
-    AND records > 0.002 * (SELECT sum(records) FROM count_birth);
-
 -- Full names: how many records have each, and how many would if given and family names were independent.
-CREATE TABLE count_name AS
 SELECT
     form.given,
     form.family,
@@ -14,4 +8,4 @@ FROM form
 INNER JOIN count_given ON count_given.value = form.given
 INNER JOIN count_family ON count_family.value = form.family
 GROUP BY form.given, form.family
-HAVING sum(form.records) > 1;
+HAVING sum(form.records) > 1
