@@ -195,7 +195,14 @@ def _cast(name: str, kind: str) -> str:
 def _copy_meta(con: duckdb.DuckDBPyConnection, company: Company) -> None:
     """What models read of the night: its day, the company's choices and trust, and the holidays."""
     con.execute(f"ATTACH {literal(str(company.home.warehouse))} AS lake (READ_ONLY)")
-    for table in ("meta.night", "meta.setting", "meta.source_trust", "meta.holiday"):
+    for table in (
+        "meta.night",
+        "meta.setting",
+        "meta.source_trust",
+        "meta.holiday",
+        "meta.decision",
+        "identity.decision",
+    ):
         con.execute(f"CREATE TABLE {table} AS FROM lake.{table}")
     con.execute("DETACH lake")
 
@@ -216,7 +223,11 @@ def _link(con: duckdb.DuckDBPyConnection) -> None:
     from transforms.identity import link
 
     linked = link(con.sql("FROM identity.record").pl(), None, happened_at=datetime.now(UTC))
-    for table, frame in (("identity.assignment", linked.assignment), ("identity.history", linked.history)):
+    for table, frame in (
+        ("identity.assignment", linked.assignment),
+        ("identity.history", linked.history),
+        ("identity.uncertain_pair", linked.review),
+    ):
         _fill(con, table, frame)
 
 

@@ -28,11 +28,17 @@ if TYPE_CHECKING:
 
 MODEL_DIR = Path(__file__).parent / "model"
 
-#: Tables that code writes between the models, and the model each of them is made from.
-LINKED_FROM: Mapping[str, str] = {
-    "identity.assignment": "identity.record",
-    "identity.history": "identity.record",
-    "mart.touchpoint_effect": "mart.touchpoint_transition",
+_LINKING = ("identity.record", "identity.decision")
+
+#: Tables that code writes between the models, and the tables that each of them is made from. Linking writes several at
+#: once, with the assignment.
+LINKED_FROM: Mapping[str, tuple[str, ...]] = {
+    "identity.decision": ("identity.record", "meta.decision"),
+    "identity.assignment": _LINKING,
+    "identity.history": (*_LINKING, "identity.assignment"),
+    "identity.former_id": (*_LINKING, "identity.assignment"),
+    "identity.uncertain_pair": (*_LINKING, "identity.assignment"),
+    "mart.touchpoint_effect": ("mart.touchpoint_transition",),
 }
 
 #: table → column → the columns of other tables it is made of
@@ -89,7 +95,7 @@ def _load_models(metric_files: tuple[Path, ...]) -> dict[str, Model]:
     defined = metrics.load_metrics(metric_files)
     found.append(_make_model("mart", "metric_daily", metrics.daily_sql(defined), metrics.METRICS_FILE))
     models = {model.table: model for model in found}
-    graph = {model.table: {_maker(model, table, models) for table in model.upstream} for model in found}
+    graph = {model.table: {m for table in model.upstream for m in _makers(model, table, models)} for model in found}
     try:
         order = list(graphlib.TopologicalSorter(graph).static_order())
     except graphlib.CycleError as error:
@@ -114,13 +120,15 @@ def _make_model(schema: str, name: str, sql: str, path: Path) -> Model:
     return Model(schema, name, sql.strip(), path, grain.removeprefix("-- ").strip(), tuple(sorted(upstream)))
 
 
-def _maker(model: Model, table: str, models: Mapping[str, Model]) -> str:
-    """The node of the graph that a model waits for when it reads a table."""
+def _makers(model: Model, table: str, models: Mapping[str, Model]) -> Iterable[str]:
+    """The nodes of the graph that a model waits for when it reads a table."""
     if table in LINKED_FROM:
-        return LINKED_FROM[table]
+        for origin in LINKED_FROM[table]:
+            yield from _makers(model, origin, models)
+        return
     if table not in models and table.partition(".")[0] in ("identity", "core", "mart"):
         raise ModelError(f"{model.path} reads {table}, which no model makes. Correct the name or add the model.")
-    return table
+    yield table
 
 
 def build_model(con: duckdb.DuckDBPyConnection, model: Model) -> BuildReport:

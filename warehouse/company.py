@@ -87,6 +87,12 @@ class CompanyConfig(BaseModel):
     attribution_days: int = Field(
         default=30, ge=1, le=365, description="Days before an order in which a click or visit earns credit for it."
     )
+    suspicious_records: int | None = Field(
+        default=None,
+        ge=2,
+        description="Source records of one customer beyond which a check asks whether several people were taken for "
+        "one; default: three times what 99 of 100 customers have, at least 10.",
+    )
     sources: dict[str, SourceConfig] = Field(default_factory=dict)
     trust: dict[str, dict[str, Trust]] = Field(
         default_factory=dict,
@@ -146,7 +152,11 @@ class Company:
     @property
     def choices(self) -> dict[str, int]:
         """What models go by, by key of millpond.toml: the rows of meta.setting."""
-        return {"attribution_days": self.config.attribution_days}
+        chosen = {
+            "attribution_days": self.config.attribution_days,
+            "suspicious_records": self.config.suspicious_records,
+        }
+        return {name: value for name, value in chosen.items() if value is not None}
 
     @property
     def metrics_file(self) -> Path | None:

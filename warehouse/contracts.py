@@ -63,7 +63,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Contract:
-    """One table of the warehouse."""
+    """One table of the warehouse. `any_count`: that it has few rows or none tells nothing, as people work them off."""
 
     schema: str
     name: str
@@ -76,6 +76,7 @@ class Contract:
     freshness_hours: int | None
     version: str
     path: Path
+    any_count: bool = False
 
     @property
     def table(self) -> str:
@@ -148,6 +149,7 @@ def load_contract(path: Path) -> Contract:
         freshness_hours=int(str(sla["freshness"])) if "freshness" in sla else None,
         version=document.version or "0",
         path=path,
+        any_count=bool(_custom(table).get("anyCount", False)),
     )
 
 

@@ -47,6 +47,11 @@ class Home:
         return self.root / "decisions.duckdb"
 
     @property
+    def decision_copies(self) -> Path:
+        """Copies of what people decided, one per day on which somebody decided."""
+        return self.root / "decisions"
+
+    @property
     def dagster(self) -> Path:
         """Dagster's own storage."""
         return self.root / "dagster"

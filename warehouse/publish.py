@@ -17,7 +17,7 @@ import duckdb
 
 from warehouse.home import Home
 from warehouse.sql import quoted
-from warehouse.store import SCHEMAS, StoreError, connect
+from warehouse.store import SCHEMAS, StoreError, connect, sync
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ def publish(con: duckdb.DuckDBPyConnection, home: Home, *, now: datetime, keep: 
     partial = version.with_suffix(".partial")
     counts = _copy(con, home, partial, message)
     _verify(partial, counts)
-    _sync(partial)
+    sync(partial)
     partial.rename(version)
     _point_to(home, version)
     _prune(home, keep)
@@ -171,15 +171,7 @@ def _point_to(home: Home, version: Path) -> None:
     link.unlink(missing_ok=True)
     os.link(version, link)
     link.replace(home.warehouse)
-    _sync(home.root)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync(home.root)
 
 
 def _free_name(home: Home, now: datetime) -> Path:

@@ -5,6 +5,7 @@ Connections, attachments, quoting and table DDL live here. What the tables mean 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,6 +44,7 @@ def connect(path: Path | str, *, read_only: bool = False, temp: Path | None = No
     except duckdb.IOException as error:
         raise StoreError(f"{path} cannot be opened: {str(error).splitlines()[0]}") from error
     con.execute("SET TimeZone = 'UTC'")
+    con.execute("SET enable_progress_bar = false")
     return con
 
 
@@ -131,3 +133,12 @@ def content_hash(con: duckdb.DuckDBPyConnection, table: str) -> str:
         f"SELECT count(*), bit_xor(hash(t)), sum(hash(t)::HUGEINT % 1000000007) FROM {quoted_table(table)} AS t"
     ).fetchone()
     return "/".join(str(v) for v in row or ())
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -18,8 +18,10 @@ VOLUME_TEXT = "The row count is what earlier nights lead to expect. Below half o
 
 def table_check_specs(contract: Contract) -> list[dg.AssetCheckSpec]:
     """The contract's checks and the row count's."""
-    volume_check = dg.AssetCheckSpec(volume.CHECK_NAME, asset=key_of(contract.table), description=VOLUME_TEXT)
-    return [*(_spec(c) for c in all_checks(contract)), volume_check]
+    specs = [_spec(c) for c in all_checks(contract)]
+    if not contract.any_count:
+        specs.append(dg.AssetCheckSpec(volume.CHECK_NAME, asset=key_of(contract.table), description=VOLUME_TEXT))
+    return specs
 
 
 def results_of(contract: Contract, results: Sequence[CheckResult]) -> list[dg.AssetCheckResult]:

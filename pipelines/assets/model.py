@@ -3,12 +3,13 @@
 The work is refresh/model.py and refresh/checks.py.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
 from pipelines.assets.checks import results_of, table_check_specs
+from pipelines.assets.identity import told_of
 from pipelines.assets.metadata import column_lineage, content_version, key_of, table_schema
 from pipelines.night import begin, building
 from pipelines.refresh.checks import check_tables
@@ -38,8 +39,10 @@ def model_assets(*, company: Company, schema: str, contracts: Sequence[Contract]
             built = build_tables(con, night, [c.table for c in chosen])
             results = check_tables(con, night, chosen)
             versions = {c.table: content_version(con, c.table) for c in chosen}
+            told = {c.table: told_of(con, c.table) for c in chosen}
         for contract in sorted(chosen, key=lambda c: order.index(c.table)):
-            yield _materialized(company, contract, built[contract.table], results, versions[contract.table])
+            table = contract.table
+            yield _materialized(company, contract, built[table], results, versions[table], told[table])
 
     return model
 
@@ -64,11 +67,13 @@ def _materialized(
     built: Built,
     results: Sequence[CheckResult],
     version: dg.DataVersion | None,
+    told: Mapping[str, Any],
 ) -> dg.MaterializeResult:
     metadata: dict[str, Any] = {
         "dagster/row_count": built.rows,
         "seconds": round(built.seconds, 2),
         "rebuilt": built.rebuilt,
+        **told,
     }
     lineage = lineage_of(company, contract.table)
     if lineage:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import graphlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,8 @@ from warehouse.contracts import tables
 from warehouse.digest import code_digest, digest
 from warehouse.sql import quoted
 
-ASSIGNMENT, HISTORY, RECORD = "identity.assignment", "identity.history", "identity.record"
+RECORD, DECISION, ASSIGNMENT = "identity.record", "identity.decision", "identity.assignment"
+HISTORY, FORMER, UNCERTAIN = "identity.history", "identity.former_id", "identity.uncertain_pair"
 EFFECT, TRANSITION = "mart.touchpoint_effect", "mart.touchpoint_transition"
 
 
@@ -42,18 +44,15 @@ def models_of(company: Company) -> dict[str, Model]:
 
 def order_of(company: Company) -> list[str]:
     """Every table of the model, each after those it is made from."""
-    ordered: list[str] = []
-    for table in models_of(company):
-        ordered.append(table)
-        ordered += [linked for linked, origin in LINKED_FROM.items() if origin == table]
-    return ordered
+    models = models_of(company)
+    graph = {**{table: model.upstream for table, model in models.items()}, **LINKED_FROM}
+    ordered = graphlib.TopologicalSorter(graph).static_order()
+    return [table for table in ordered if table in graph]
 
 
 def upstream_of(company: Company, table: str) -> list[str]:
     """Tables that a table of the model is made from."""
-    if table in LINKED_FROM:
-        return [LINKED_FROM[table]]
-    return list(models_of(company)[table].upstream)
+    return list(LINKED_FROM[table] if table in LINKED_FROM else models_of(company)[table].upstream)
 
 
 def lineage_of(company: Company, table: str) -> Mapping[str, Sequence[tuple[str, str]]]:
@@ -104,34 +103,48 @@ def _build(con: duckdb.DuckDBPyConnection, night: Night, table: str) -> Built:
     return Built(table, rows, seconds, due)
 
 
-def _link(con: duckdb.DuckDBPyConnection, night: Night) -> None:
-    """Link person records; customer ids of the night before stay with their people.
+def _settle_decisions(con: duckdb.DuckDBPyConnection, night: Night) -> None:
+    records = con.sql(f"SELECT record_id FROM {RECORD}").pl()["record_id"]
+    _replace(con, DECISION, transforms.identity.settle(con.sql("FROM meta.decision").pl(), records))
 
-    Writes the assignment and the history of merges and splits together, so that a killed run repeats neither.
+
+def _link(con: duckdb.DuckDBPyConnection, night: Night) -> None:
+    """Link person records as decided; customer ids of the night before stay with their people.
+
+    Writes all that linking gives together, so that a killed run repeats no merge or split.
     """
-    for table in (ASSIGNMENT, HISTORY):
+    for table in (ASSIGNMENT, HISTORY, FORMER, UNCERTAIN):
         store.create_table(con, tables()[table])
-    records = con.sql(f"FROM {RECORD}").pl()
     previous = con.sql(f"SELECT record_id, customer_id, customer_since FROM {ASSIGNMENT}").pl()
-    linked = transforms.identity.link(records, previous, happened_at=night.now)
+    linked = transforms.identity.link(
+        con.sql(f"FROM {RECORD}").pl(),
+        previous,
+        happened_at=night.now,
+        decisions=con.sql(f"FROM {DECISION} WHERE state = 'in_force'").pl(),
+        former=con.sql(f"FROM {FORMER}").pl(),
+    )
     con.begin()
-    con.execute(f"DELETE FROM {ASSIGNMENT}")
-    _insert(con, ASSIGNMENT, linked.assignment)
+    for table, frame in ((ASSIGNMENT, linked.assignment), (UNCERTAIN, linked.review)):
+        con.execute(f"DELETE FROM {table}")
+        _insert(con, table, frame)
     _insert(con, HISTORY, linked.history)
+    _insert(con, FORMER, linked.former)
     con.commit()
 
 
-def _keep_history(con: duckdb.DuckDBPyConnection, night: Night) -> None:
+def _with_assignment(con: duckdb.DuckDBPyConnection, night: Night) -> None:
     """Its rows came with the assignment."""
-    store.create_table(con, tables()[HISTORY])
 
 
 def _learn_effects(con: duckdb.DuckDBPyConnection, night: Night) -> None:
-    effects = transforms.attribution.touchpoint_effects(con.sql(f"FROM {TRANSITION}").pl())
-    store.create_table(con, tables()[EFFECT])
+    _replace(con, EFFECT, transforms.attribution.touchpoint_effects(con.sql(f"FROM {TRANSITION}").pl()))
+
+
+def _replace(con: duckdb.DuckDBPyConnection, table: str, frame: pl.DataFrame) -> None:
+    store.create_table(con, tables()[table])
     con.begin()
-    con.execute(f"DELETE FROM {EFFECT}")
-    _insert(con, EFFECT, effects)
+    con.execute(f"DELETE FROM {table}")
+    _insert(con, table, frame)
     con.commit()
 
 
@@ -185,8 +198,11 @@ _IDENTITY = Path(transforms.identity.__file__).parent
 
 #: How each table of LINKED_FROM is made.
 CODED: Mapping[str, Coded] = {
+    DECISION: Coded(_settle_decisions, _IDENTITY),
     ASSIGNMENT: Coded(_link, _IDENTITY),
-    HISTORY: Coded(_keep_history, _IDENTITY),
+    HISTORY: Coded(_with_assignment, _IDENTITY),
+    FORMER: Coded(_with_assignment, _IDENTITY),
+    UNCERTAIN: Coded(_with_assignment, _IDENTITY),
     EFFECT: Coded(_learn_effects, Path(transforms.attribution.__file__)),
 }
 

@@ -17,6 +17,7 @@ def stale_tables(company: Company) -> list[str]:
     """Tables to refresh, upstream first. A table may turn out unchanged, and then stops the spreading."""
     with building(company) as con:
         prepare.note_trust(con, company)
+        prepare.note_decisions(con, company)
         return _stale(con, company)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ import duckdb
 from pipelines.checkup import mapping_files
 from pipelines.night import Night
 from quality.freshness import Freshness, SourceLoad, judge_freshness
-from warehouse import meta, store
+from warehouse import decisions, meta, store
 from warehouse.company import CHOSEN, Company
 from warehouse.contracts import entities
 from warehouse.sql import quoted
@@ -36,6 +37,7 @@ def start(con: duckdb.DuckDBPyConnection, night: Night) -> None:
     days = meta.holidays_between(country, night.as_of - HOLIDAYS_BACK, night.as_of + HOLIDAYS_AHEAD)
     meta.replace_rows(con, "holiday", days)
     note_trust(con, night.company)
+    note_decisions(con, night.company)
     note_sources(con, night)
 
 
@@ -44,6 +46,15 @@ def note_trust(con: duckdb.DuckDBPyConnection, company: Company) -> None:
     config = company.config
     rows = [(name, column, config.trust_in(name, column)) for name in config.sources for column in CHOSEN]
     meta.replace_rows(con, "source_trust", rows)
+
+
+def note_decisions(con: duckdb.DuckDBPyConnection, company: Company) -> None:
+    """Write meta.decision, so that what people decided since the last refresh makes its tables due.
+
+    Raises:
+        DecisionError: decisions.duckdb is damaged or gone.
+    """
+    meta.replace_rows(con, "decision", [astuple(decision) for decision in decisions.read(company.home)])
 
 
 def _ensure_tables(con: duckdb.DuckDBPyConnection) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -17,9 +17,11 @@ from typing import Any
 import duckdb
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
 from bench.marts import by_key, compared, differing, numbers, rightly_told
 from bench.truth import identity_score, merged_pairs
+from pipelines.cli import load_commands
 from pipelines.run import Outcome, run_night
 from sandbox import generate
 from sandbox.expected import EXPECTED, Facts, Rows
@@ -27,6 +29,7 @@ from sandbox.serve import Sandbox, next_night, serving
 from sandbox.vendor import Changed
 from warehouse.company import Company, load_company
 from warehouse.contracts import entities, tables
+from warehouse.home import Home
 
 SCALE = 0.05
 ZONE = "Europe/Berlin"
@@ -428,3 +431,147 @@ def test_customers_keep_their_ids(demo: Demo, second: Later) -> None:
     before, after = dict(demo.ask(linked)), dict(second.demo.ask(linked))
     kept = [record for record, customer in before.items() if after.get(record) == customer]
     assert len(kept) > 0.98 * len(before)
+
+
+# What people decide about who is who
+
+
+@dataclass(frozen=True)
+class Decided:
+    """The company before, after a refresh with two decisions, and after a refresh with both undone.
+
+    `merged` are two customers decided to be the same, `parted` two records of one customer decided to be different.
+    """
+
+    before: Demo
+    after: Demo
+    undone: Demo
+    merged: tuple[str, str]
+    parted: tuple[str, str]
+
+
+MERGED = """
+    SELECT left_record, right_record, left_customer_id, right_customer_id FROM identity.review
+    INNER JOIN mart.customer_360 AS one ON one.customer_id = left_customer_id
+    INNER JOIN mart.customer_360 AS other ON other.customer_id = right_customer_id
+    WHERE NOT is_one_customer AND one.net_revenue_base > 0 AND other.net_revenue_base > 0 ORDER BY position LIMIT 1
+"""
+PARTED = """
+    SELECT min(record_id), max(record_id) FROM core.customer_identity
+    INNER JOIN mart.customer_360 AS customer USING (customer_id)
+    WHERE customer.orders > 0 AND customer_id NOT IN (SELECT left_customer_id FROM identity.review)
+    GROUP BY customer_id HAVING count(*) = 2 AND count(DISTINCT source) = 2 ORDER BY customer_id LIMIT 1
+"""
+
+
+@pytest.fixture(scope="module")
+def decided(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Decided:
+    folder = tmp_path_factory.mktemp("demo") / "decided"
+    shutil.copytree(demo.company.root, folder)
+    (left, right, *merged), parted = demo.ask(MERGED)[0], demo.ask(PARTED)[0]
+    millpond(folder, "review", left, right, "--same", "--note", "moved house")
+    millpond(folder, "review", *parted, "--different")
+    after = refreshed(folder)
+    millpond(folder, "review", "--undo", left, right)
+    millpond(folder, "review", "--undo", "2")
+    return Decided(demo, after, refreshed(folder), tuple(merged), parted)
+
+
+def millpond(folder: Path, *words: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SANDBOX_URL", "http://127.0.0.1:1")
+        done = CliRunner().invoke(load_commands(), ["--company", str(folder), *words], catch_exceptions=False)
+    assert done.exit_code == 0, done.stderr
+
+
+def refreshed(folder: Path) -> Demo:
+    """The company after a refresh without any load; its warehouse stays what it is now."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MILLPOND_HOME", raising=False)
+        patch.setenv("SANDBOX_URL", "http://127.0.0.1:1")
+        company = load_company(folder)
+        outcome = run_night(company, say=lambda _: None, sources=[])
+    assert outcome.published, outcome.failure
+    kept = Home(folder / f"lake-{len(list(folder.glob('lake-*')))}")
+    kept.root.mkdir()
+    shutil.copyfile(company.home.warehouse, kept.warehouse)
+    return Demo(replace(company, home=kept))
+
+
+def worth(demo: Demo, *customers: str) -> tuple[Any, ...]:
+    """Orders and net revenue that core and mart know of customers together."""
+    listed = ", ".join(f"'{customer}'" for customer in customers)
+    (row,) = demo.ask(
+        f"""SELECT * FROM
+            (SELECT sum(orders), sum(net_revenue_base), sum(records) FROM mart.customer_360
+             WHERE customer_id IN ({listed})),
+            (SELECT count(*), sum(total_base) FROM core.sales_order WHERE customer_id IN ({listed}))"""
+    )
+    return row
+
+
+def customers_of(demo: Demo, *records: str) -> list[str]:
+    listed = ", ".join(f"'{record}'" for record in records)
+    sql = f"SELECT DISTINCT customer_id FROM identity.assignment WHERE record_id IN ({listed}) ORDER BY 1"
+    return [customer for (customer,) in demo.ask(sql)]
+
+
+def test_customers_decided_to_be_the_same_are_one_from_core_to_marts(decided: Decided) -> None:
+    before, after = decided.before, decided.after
+    assert worth(before, *decided.merged)[0] > 1
+    (alias,) = {a for (a,) in after.ask(
+        "SELECT current_customer_id FROM identity.customer_alias "
+        f"WHERE customer_id IN {decided.merged} AND current_customer_id IS NOT NULL"
+    )}  # fmt: skip
+    assert alias in decided.merged
+    gone = next(c for c in decided.merged if c != alias)
+    assert worth(after, alias) == worth(before, *decided.merged)
+    assert after.ask(f"SELECT count(*) FROM core.customer WHERE customer_id = '{gone}'") == [(0,)]
+    merges = after.ask("SELECT old_customer_id, new_customer_id FROM identity.history WHERE kind = 'merged'")
+    assert merges == [(gone, alias)]
+
+
+def test_records_decided_to_be_different_are_two_customers(decided: Decided) -> None:
+    before, after = decided.before, decided.after
+    (one,), two = customers_of(before, *decided.parted), customers_of(after, *decided.parted)
+    assert len(two) == 2
+    assert one in two
+    assert worth(after, *two) == worth(before, one)
+    splits = after.ask("SELECT old_customer_id, new_customer_id FROM identity.history WHERE kind = 'split'")
+    assert splits == [(one, next(c for c in two if c != one))]
+    states = after.ask("SELECT decision_id, verdict, state, note FROM identity.decision ORDER BY 1")
+    assert states == [(1, "same", "in_force", "moved house"), (2, "different", "in_force", None)]
+
+
+def test_decisions_move_what_is_decided_and_nothing_else(decided: Decided) -> None:
+    every = "SELECT count(*), sum(orders), sum(net_revenue_base) FROM mart.customer_360"
+    assert decided.after.ask(every) == decided.before.ask(every)
+    old = customers_of(decided.before, *decided.parted)
+    touched = {*decided.merged, *old, *customers_of(decided.after, *decided.parted)}
+    listed = ", ".join(f"'{customer}'" for customer in sorted(touched))
+    rest = f"SELECT * FROM core.customer WHERE customer_id NOT IN ({listed}) ORDER BY customer_id"
+    assert decided.after.ask(rest) == decided.before.ask(rest)
+    with_id = [t for t, c in tables().items() if any(col.name == "customer_id" for col in c.columns)]
+    with_id = [t for t in with_id if t.split(".")[0] in ("core", "mart", "insight")]
+    assert {"core.sales_order", "core.payment", "core.ticket", "mart.customer_360", "mart.attribution"} <= set(with_id)
+    lost = {
+        t: decided.after.ask(
+            f"SELECT count(*) FROM {t} WHERE customer_id IS NOT NULL "
+            "AND customer_id NOT IN (SELECT customer_id FROM core.customer)"
+        )[0][0]
+        for t in with_id
+    }
+    assert not any(lost.values()), lost
+
+
+def test_undone_decisions_leave_everything_as_it_was_with_the_same_ids(decided: Decided) -> None:
+    log = {"identity.history", "identity.former_id", "identity.customer_alias"}
+    found = differing_rows(decided.before, decided.undone, "clean", "identity", "core", "mart", "insight")
+    assert set(found) == log
+    kinds = "SELECT kind, count(*) FROM identity.history GROUP BY 1 ORDER BY 1"
+    assert decided.undone.ask(kinds) == [("merged", 2), ("split", 2)]
+    assert decided.undone.ask("SELECT count(*) FROM identity.decision") == [(0,)]
+    assert decided.undone.ask("SELECT verdict, undone_at IS NULL FROM meta.decision ORDER BY decision_id") == [
+        ("same", False),
+        ("different", False),
+    ]

@@ -76,8 +76,8 @@ def test_what_the_company_chooses_reaches_the_models_that_go_by_it(tiny: Tiny) -
     changed = Tiny(load_company(tiny.root))
     assert changed.night().published
     assert changed.ask("SELECT * FROM meta.setting") == [("attribution_days", 90)]
-    rebuilt = "SELECT step FROM meta.step WHERE kind = 'model' AND run_id = (SELECT run_id FROM meta.night)"
-    assert changed.ask(rebuilt) == [("core.journey",)]
+    rebuilt = "SELECT step FROM meta.step WHERE kind = 'model' AND run_id = (SELECT run_id FROM meta.night) ORDER BY 1"
+    assert changed.ask(rebuilt) == [("core.journey",), ("identity.customer_size",)]
 
 
 def test_code_that_changed_makes_its_table_anew(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,7 +31,7 @@ def database(
     for contract in contracts.entities().values():
         columns = ", ".join(f"{c.name} {c.duckdb_type}" for c in (*contract.columns, *contracts.SYSTEM_COLUMNS))
         con.execute(f"CREATE TABLE {contract.table} ({columns})")
-    for name in LINKED_FROM:
+    for name in (*LINKED_FROM, "meta.decision"):
         columns = ", ".join(f"{c.name} {c.duckdb_type}" for c in contracts.tables()[name].columns)
         con.execute(f"CREATE TABLE {name} ({columns})")
     con.execute(
@@ -64,7 +64,12 @@ def build(con: duckdb.DuckDBPyConnection, *wanted: str) -> duckdb.DuckDBPyConnec
             previous = con.sql("FROM identity.assignment").pl()
             linked = identity.link(con.sql("FROM identity.record").pl(), previous, happened_at=NIGHT)
             con.execute("DELETE FROM identity.assignment")
-            for name, frame in (("assignment", linked.assignment), ("history", linked.history)):
+            con.execute("DELETE FROM identity.uncertain_pair")
+            for name, frame in (
+                ("assignment", linked.assignment),
+                ("history", linked.history),
+                ("uncertain_pair", linked.review),
+            ):
                 con.register("linked_rows", frame)
                 con.execute(f"INSERT INTO identity.{name} BY NAME SELECT * FROM linked_rows")
         if model.table == "mart.touchpoint_transition":
@@ -79,7 +84,7 @@ def _needed(models: Mapping[str, Model], wanted: Sequence[str]) -> set[str]:
     waiting = list(wanted)
     while waiting:
         table = waiting.pop()
-        table = LINKED_FROM.get(table, table)
+        waiting += LINKED_FROM.get(table, ())
         if table in models and table not in found:
             found.add(table)
             waiting += models[table].upstream

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transforms.identity import assign
+from transforms.identity.assignment import left_behind
 
 NIGHT = datetime(2024, 4, 1, 2, tzinfo=UTC)
 LATER = datetime(2024, 4, 2, 2, tzinfo=UTC)
@@ -108,3 +110,118 @@ def test_no_two_clusters_share_an_id_and_nobody_changes_without_cause(nights: tu
     assert set(moved.select("customer_id", "customer_id_right").iter_rows()) == logged
     if {frozenset(g) for g in clusters_of(before)} == {frozenset(g) for g in clusters_of(after)}:
         assert not logged
+
+
+@dataclass
+class Nights:
+    """Customer ids from night to night, with what identity.former_id keeps."""
+
+    assignment: pl.DataFrame | None = None
+    former: pl.DataFrame | None = None
+    history: pl.DataFrame | None = None
+    night: datetime = NIGHT
+
+    def ids(self, **members: list[str]) -> dict[str, str]:
+        """The ids of one more night, by record."""
+        return self.next(clusters(**members))
+
+    def next(self, found: pl.DataFrame) -> dict[str, str]:
+        self.night += timedelta(hours=1)
+        assignment, self.history = assign(found, self.assignment, happened_at=self.night, former=self.former)
+        more = left_behind(self.assignment, self.history, self.former)
+        self.former = more if self.former is None else pl.concat([self.former, more])
+        self.assignment = assignment
+        return ids(assignment)
+
+
+def test_an_undone_merge_gives_back_the_old_ids_and_is_logged_as_a_split() -> None:
+    nights = Nights()
+    before = nights.ids(a=["a", "b"], c=["c", "d", "e"])
+    merged = nights.ids(a=["a", "b", "c", "d", "e"])
+    assert set(merged.values()) == {before["c"]}
+    assert nights.ids(a=["a", "b"], c=["c", "d", "e"]) == before
+    assert nights.history is not None
+    assert nights.history.select("kind", "old_customer_id", "new_customer_id").rows() == [
+        ("split", before["c"], before["a"])
+    ]
+
+
+def test_an_undone_merge_gives_back_the_old_ids_though_records_came_in_between() -> None:
+    nights = Nights()
+    before = nights.ids(a=["a"], b=["b"])
+    merged = nights.ids(a=["a", "b"])
+    more = ["c", "d", "e"]
+    loser = "b" if merged["b"] == before["a"] else "a"
+    nights.ids(a=["a", "b", *more])
+    parts = {"a": ["a"], "b": ["b"]}
+    parts[loser] += more
+    after = nights.ids(**parts)
+    assert {r: after[r] for r in "ab"} == before
+
+
+def test_an_undone_split_gives_back_the_old_id_also_on_its_first_day() -> None:
+    nights = Nights()
+    before = nights.ids(a=["a", "b"])
+    nights.ids(a=["a"], b=["b"])
+    assert nights.ids(a=["a", "b"]) == before
+
+
+def test_merges_undone_in_any_order_give_back_all_ids() -> None:
+    nights = Nights()
+    before = nights.ids(a=["a"], b=["b"], c=["c"])
+    one = nights.ids(a=["a", "b"], c=["c"])
+    nights.ids(a=["a", "b", "c"])
+    assert nights.ids(a=["a", "b"], c=["c"]) == one
+    assert nights.ids(a=["a"], b=["b"], c=["c"]) == before
+    nights.ids(a=["a", "b"], c=["c"])
+    nights.ids(a=["a", "b", "c"])
+    assert nights.ids(a=["a"], b=["b"], c=["c"]) == before
+
+
+def test_a_split_that_undoes_nothing_leaves_the_id_with_most_records() -> None:
+    nights = Nights()
+    before = nights.ids(a=["a"], b=["b", "c"])
+    nights.ids(a=["a", "b", "c"])
+    after = nights.ids(a=["a", "b"], c=["c"])
+    assert after["a"] == after["b"] == before["b"]
+    assert after["c"] not in before.values()
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.sampled_from("wxyz"), min_size=2, max_size=9), st.data())
+def test_what_is_decided_and_undone_changes_no_id(labels: list[str], data: st.DataObject) -> None:
+    """Any night in between: customers merged, split and mixed."""
+    records = [f"r{i}" for i in range(len(labels))]
+
+    def named(of: list[str]) -> pl.DataFrame:
+        first = {label: records[of.index(label)] for label in of}
+        rows = [(record, first[label], 1.0) for record, label in zip(records, of, strict=True)]
+        return pl.DataFrame(rows, schema=["record_id", "cluster_id", "match_probability"], orient="row")
+
+    nights = Nights()
+    before = nights.next(named(labels))
+    kind = data.draw(st.sampled_from(["merge", "split", "mix"]))
+    chosen = labels[0]
+    if kind == "merge":
+        other = [chosen if label == labels[-1] else label for label in labels]
+    elif kind == "split":
+        own = [i for i, label in enumerate(labels) if label == chosen]
+        off = set(data.draw(st.lists(st.sampled_from(own), unique=True)))
+        other = ["v" if i in off else label for i, label in enumerate(labels)]
+    else:
+        other = data.draw(st.permutations(labels))
+    nights.next(named(other))
+    assert nights.next(named(labels)) == before
+
+
+def test_an_old_id_that_is_somebody_elses_now_is_not_given_back() -> None:
+    nights = Nights()
+    before = nights.ids(a=["a"], b=["b", "c"])
+    nights.ids(a=["a", "b", "c"])
+    parts = clusters(a=["a"], b=["b", "c"])
+    again, _ = assign(parts, nights.assignment, happened_at=LATER, former=nights.former)
+    assert ids(again) == before
+    elsewhere, _ = assign(
+        parts, nights.assignment, happened_at=LATER, former=nights.former, taken=pl.Series([before["a"]])
+    )
+    assert ids(elsewhere)["a"] not in before.values()

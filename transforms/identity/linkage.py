@@ -14,7 +14,7 @@ import duckdb
 import polars as pl
 
 from transforms.identity import memory, pairs, workbench
-from transforms.identity.assignment import assign
+from transforms.identity.assignment import assign, left_behind
 from transforms.identity.persons import Persons, clustered, find_persons, parties
 from transforms.identity.reasons import worth_asking
 
@@ -28,6 +28,7 @@ class Linked:
     Attributes:
         assignment: rows of identity.assignment.
         history: new rows of identity.history.
+        former: new rows of identity.former_id.
         review: pairs about which a person should decide: left_record, right_record, probability, for_evidence,
             against_evidence; the most uncertain first.
         mark: tells this linking from others; the next one wants it to go on from here.
@@ -36,6 +37,7 @@ class Linked:
 
     assignment: pl.DataFrame
     history: pl.DataFrame
+    former: pl.DataFrame
     review: pl.DataFrame
     mark: str
     changed: int | None = None
@@ -71,6 +73,7 @@ def link(
     *,
     happened_at: datetime,
     decisions: pl.DataFrame | None = None,
+    former: pl.DataFrame | None = None,
     kept: Path | None = None,
     mark: str | None = None,
 ) -> Linked:
@@ -85,6 +88,7 @@ def link(
         previous: rows of identity.assignment of the night before; None on the first night.
         happened_at: the night's time, for history and the ids' age.
         decisions: record_left, record_right, verdict ('same' or 'different'); records that are gone are passed over.
+        former: rows of identity.former_id, so that what is undone gets its old id back.
         kept: file for what the next linking can go on from; none is kept by default.
         mark: of the linking that `previous` came from.
     """
@@ -92,7 +96,7 @@ def link(
     decided = _of_known(records, pl.DataFrame(schema=_DECISION) if decisions is None else decisions)
     if kept is not None and previous is not None:
         with memory.recalled(kept, mark) as con:
-            again = _relinked(con, records, previous, decided, happened_at) if con is not None else None
+            again = _relinked(con, records, previous, decided, happened_at, former) if con is not None else None
         if again is not None:
             return again
     fresh = uuid4().hex
@@ -102,7 +106,8 @@ def link(
         review = worth_asking(con, persons)
         if kept is not None:
             memory.keep(con, kept, fresh, model, weighed, persons)
-    return Linked(*_assigned(records, persons, previous, happened_at), review, fresh)
+    assignment, history = _assigned(records, persons, previous, happened_at, former)
+    return Linked(assignment, history, left_behind(previous, history, former), review, fresh)
 
 
 def _relinked(
@@ -111,6 +116,7 @@ def _relinked(
     previous: pl.DataFrame,
     decided: pl.DataFrame,
     happened_at: datetime,
+    former: pl.DataFrame | None,
 ) -> Linked | None:
     """What linking comes to where few records changed; None where many did."""
     change = memory.update(con, records, parties(decided))
@@ -129,10 +135,12 @@ def _relinked(
         persons,
         previous.filter(was_looked_at),
         happened_at,
+        former,
         previous["customer_id"],
     )
     rest = previous.filter(~was_looked_at).select(assignment.columns)
-    return Linked(pl.concat([rest, assignment]), history, review, mark, len(change.records))
+    more = left_behind(previous, history, former)
+    return Linked(pl.concat([rest, assignment]), history, more, review, mark, len(change.records))
 
 
 def _assigned(
@@ -140,10 +148,11 @@ def _assigned(
     persons: Persons,
     previous: pl.DataFrame | None,
     happened_at: datetime,
+    former: pl.DataFrame | None,
     taken: pl.Series | None = None,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     found = clustered(records, persons)
-    assignment, history = assign(found.drop("evidence"), previous, happened_at=happened_at, taken=taken)
+    assignment, history = assign(found.drop("evidence"), previous, happened_at=happened_at, taken=taken, former=former)
     told = assignment.join(found.select("record_id", "evidence"), on="record_id", maintain_order="left")
     columns = ("record_id", "customer_id", "cluster_id", "match_probability", "evidence", "customer_since")
     return told.select(columns), history

@@ -5,6 +5,8 @@ Nothing here decides anything.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +16,7 @@ import polars as pl
 
 from transforms.identity import pairs, workbench
 from transforms.identity.comparisons import COMPARISONS, DIFFERENT, POSITION
-from transforms.identity.learning import bits, unpack, weigh
+from transforms.identity.learning import Ints, bits, unpack, weigh
 
 if TYPE_CHECKING:
     from transforms.identity.persons import Persons
@@ -57,39 +59,63 @@ class Explanation:
     rows: list[Weight]
 
 
-def explain(records: pl.DataFrame, left: str, right: str) -> Explanation:
-    """Why two records are thought to be one person or not.
+class Explainer:
+    """Explains pairs of the records of one workbench, from which the model is learned once."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection) -> None:
+        self._con = con
+        self._model, _ = pairs.learned(con)
+
+    def explain(self, left: str, right: str) -> Explanation:
+        """Why two records are thought to be one person or not.
+
+        Raises:
+            IdentityError: there is no such record.
+        """
+        a, b = (self._profile_of(record) for record in (left, right))
+        _, _, patterns = workbench.compare(self._con, np.array([min(a, b)]), np.array([max(a, b)]))
+        of_left, of_right = _values_of(self._con, a), _values_of(self._con, b)
+        prior, parts, shared = bits(self._model, int(patterns[0]))
+        levels = unpack(patterns)[0][0].tolist()
+        rows = [
+            Weight(c.name, _shown(of_left, c.columns), _shown(of_right, c.columns), c.words(level), parts[c.name])
+            for c, level in zip(COMPARISONS, levels, strict=True)
+            if c.name in parts
+        ]
+        rows.append(Weight("others", None, None, "a household or an office may share what agrees", shared))
+        odds = float(weigh(self._model, patterns)[0])
+        rest = odds / np.log(2) - prior - sum(row.bits for row in rows)
+        if abs(rest) > 0.01:
+            said = "one external id, which is trusted" if rest > 0 else "nothing agrees that says who it is"
+            rows.append(Weight("rule", None, None, said, float(rest)))
+        return Explanation(left, right, pl.select(probability(pl.lit(odds))).item(), prior, rows)
+
+    def _profile_of(self, record: str) -> int:
+        if not self._con.execute("SELECT 1 FROM record WHERE record_id = ?", [record]).fetchone():
+            raise workbench.IdentityError(f"There is no record {record}. Record ids are in identity.record.")
+        return workbench.profile_of(self._con, record)
+
+
+@contextmanager
+def explaining(records: pl.DataFrame) -> Iterator[Explainer]:
+    """Learn from records, and explain any pairs of them.
 
     Args:
         records: all records, since how much a value says depends on who else has it.
-        left: record_id of one.
-        right: record_id of the other.
+    """
+    workbench.check(records)
+    with workbench.workbench(records) as con:
+        yield Explainer(con)
+
+
+def explain(records: pl.DataFrame, left: str, right: str) -> Explanation:
+    """Why two records are thought to be one person or not; `explaining` does it for many pairs.
 
     Raises:
         IdentityError: there is no such record.
     """
-    workbench.check(records)
-    if unknown := sorted({left, right} - set(records["record_id"])):
-        raise workbench.IdentityError(f"There is no record {unknown[0]}. Record ids are in identity.record.")
-    with workbench.workbench(records, pl.Series([left, right])) as con:
-        model, _ = pairs.learned(con)
-        a, b = (workbench.profile_of(con, record) for record in (left, right))
-        _, _, patterns = workbench.compare(con, np.array([min(a, b)]), np.array([max(a, b)]))
-        of_left, of_right = _values_of(con, a), _values_of(con, b)
-    prior, parts, shared = bits(model, int(patterns[0]))
-    levels = unpack(patterns)[0][0].tolist()
-    rows = [
-        Weight(c.name, _shown(of_left, c.columns), _shown(of_right, c.columns), c.words(level), parts[c.name])
-        for c, level in zip(COMPARISONS, levels, strict=True)
-        if c.name in parts
-    ]
-    rows.append(Weight("others", None, None, "a household or an office may share what agrees", shared))
-    odds = float(weigh(model, patterns)[0])
-    rest = odds / np.log(2) - prior - sum(row.bits for row in rows)
-    if abs(rest) > 0.01:
-        said = "one external id, which is trusted" if rest > 0 else "nothing agrees that says who it is"
-        rows.append(Weight("rule", None, None, said, float(rest)))
-    return Explanation(left, right, pl.select(probability(pl.lit(odds))).item(), prior, rows)
+    with explaining(records) as explainer:
+        return explainer.explain(left, right)
 
 
 def probability(odds: pl.Expr) -> pl.Expr:
@@ -115,7 +141,7 @@ def evidence(patterns: pl.Series) -> pl.DataFrame:
 
 
 def worth_asking(con: duckdb.DuckDBPyConnection, persons: Persons) -> pl.DataFrame:
-    """Rows of a review queue: the most uncertain pair between any two persons, and within one where a link is weak.
+    """Rows of a review queue: the most uncertain pair between any two persons, and within one that hangs by it.
 
     Args:
         con: the workbench.
@@ -125,7 +151,9 @@ def worth_asking(con: duckdb.DuckDBPyConnection, persons: Persons) -> pl.DataFra
         left_record, right_record (the smaller id first), probability, for_evidence, against_evidence.
     """
     low, high = (np.log(p / (1 - p)) for p in UNCERTAIN)
-    chosen = persons.pairs.at((persons.pairs.weights > low) & (persons.pairs.weights < high))
+    sure = _surely_one(persons, high)
+    is_uncertain = (persons.pairs.weights > low) & (persons.pairs.weights < high)
+    chosen = persons.pairs.at(is_uncertain & (sure[persons.pairs.a] != sure[persons.pairs.b]))
     one, other = persons.labels[chosen.a], persons.labels[chosen.b]
     asked = (
         pl.DataFrame(
@@ -165,6 +193,18 @@ def _smallest_records(con: duckdb.DuckDBPyConnection, profiles: pl.Series) -> pl
     record = con.execute(sql).pl()
     con.unregister("asked")
     return record
+
+
+def _surely_one(persons: Persons, high: float) -> Ints:
+    """A label for each profile; equal labels are parts of a person that hold together without any uncertain pair."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    within = persons.pairs.at(persons.labels[persons.pairs.a] == persons.labels[persons.pairs.b])
+    strong = within.at(within.weights >= high)
+    count = len(persons.labels)
+    graph = coo_array((np.ones(len(strong.a), dtype=np.int8), (strong.a, strong.b)), shape=(count, count))
+    return connected_components(graph, directed=False)[1].astype(np.int64)
 
 
 def _for_and_against(pattern: int) -> tuple[str, str]:
