@@ -213,6 +213,8 @@ def _models(con: duckdb.DuckDBPyConnection, company: Company) -> int:
         rows += build_model(con, model).rows
         if table == "identity.record":
             _link(con)
+        elif table == "identity.company":
+            _link_companies(con)
         elif table == "mart.touchpoint_transition":
             _learn_effects(con)
     return rows
@@ -229,6 +231,12 @@ def _link(con: duckdb.DuckDBPyConnection) -> None:
         ("identity.uncertain_pair", linked.review),
     ):
         _fill(con, table, frame)
+
+
+def _link_companies(con: duckdb.DuckDBPyConnection) -> None:
+    from transforms.identity import accounts
+
+    _fill(con, "identity.account", accounts(con.sql("FROM identity.company").pl(), happened_at=datetime.now(UTC)))
 
 
 def _learn_effects(con: duckdb.DuckDBPyConnection) -> None:

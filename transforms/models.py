@@ -38,6 +38,8 @@ LINKED_FROM: Mapping[str, tuple[str, ...]] = {
     "identity.history": (*_LINKING, "identity.assignment"),
     "identity.former_id": (*_LINKING, "identity.assignment"),
     "identity.uncertain_pair": (*_LINKING, "identity.assignment"),
+    "identity.linkage": (*_LINKING, "identity.assignment"),
+    "identity.account": ("identity.company",),
     "mart.touchpoint_effect": ("mart.touchpoint_transition",),
 }
 

@@ -42,6 +42,11 @@ class Home:
         return self.root / "versions"
 
     @property
+    def linkage(self) -> Path:
+        """What linking people goes on from the next night; rebuilt where it is missing."""
+        return self.root / "linkage.duckdb"
+
+    @property
     def decisions(self) -> Path:
         """What people decided; never rebuilt."""
         return self.root / "decisions.duckdb"

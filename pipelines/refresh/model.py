@@ -24,6 +24,7 @@ from warehouse.sql import quoted
 
 RECORD, DECISION, ASSIGNMENT = "identity.record", "identity.decision", "identity.assignment"
 HISTORY, FORMER, UNCERTAIN = "identity.history", "identity.former_id", "identity.uncertain_pair"
+LINKAGE, COMPANY, ACCOUNT = "identity.linkage", "identity.company", "identity.account"
 EFFECT, TRANSITION = "mart.touchpoint_effect", "mart.touchpoint_transition"
 
 
@@ -113,15 +114,17 @@ def _link(con: duckdb.DuckDBPyConnection, night: Night) -> None:
 
     Writes all that linking gives together, so that a killed run repeats no merge or split.
     """
-    for table in (ASSIGNMENT, HISTORY, FORMER, UNCERTAIN):
+    for table in (ASSIGNMENT, HISTORY, FORMER, UNCERTAIN, LINKAGE):
         store.create_table(con, tables()[table])
-    previous = con.sql(f"SELECT record_id, customer_id, customer_since FROM {ASSIGNMENT}").pl()
+    last = con.execute(f"SELECT linkage_id FROM {LINKAGE} ORDER BY linked_at DESC LIMIT 1").fetchone()
     linked = transforms.identity.link(
         con.sql(f"FROM {RECORD}").pl(),
-        previous,
+        con.sql(f"FROM {ASSIGNMENT}").pl(),
         happened_at=night.now,
         decisions=con.sql(f"FROM {DECISION} WHERE state = 'in_force'").pl(),
         former=con.sql(f"FROM {FORMER}").pl(),
+        kept=night.company.home.linkage,
+        mark=last[0] if last else None,
     )
     con.begin()
     for table, frame in ((ASSIGNMENT, linked.assignment), (UNCERTAIN, linked.review)):
@@ -129,7 +132,31 @@ def _link(con: duckdb.DuckDBPyConnection, night: Night) -> None:
         _insert(con, table, frame)
     _insert(con, HISTORY, linked.history)
     _insert(con, FORMER, linked.former)
+    _insert(con, LINKAGE, _told(linked, night))
     con.commit()
+
+
+def _told(linked: transforms.identity.Linked, night: Night) -> pl.DataFrame:
+    happened = linked.history["kind"].to_list()
+    return pl.DataFrame(
+        {
+            "linked_at": [night.now],
+            "linkage_id": [linked.mark],
+            "records": [linked.assignment.height],
+            "changed_records": pl.Series([linked.changed], dtype=pl.Int64),
+            "customers": [linked.assignment["customer_id"].n_unique()],
+            "merged": [happened.count("merged")],
+            "split": [happened.count("split")],
+        }
+    )
+
+
+def _link_companies(con: duckdb.DuckDBPyConnection, night: Night) -> None:
+    """Link company records to accounts, all of them each night, for they are few."""
+    store.create_table(con, tables()[ACCOUNT])
+    previous = con.sql(f"SELECT record_id, account_id, account_since FROM {ACCOUNT}").pl()
+    records = con.sql(f"FROM {COMPANY}").pl()
+    _replace(con, ACCOUNT, transforms.identity.accounts(records, previous, happened_at=night.now))
 
 
 def _with_assignment(con: duckdb.DuckDBPyConnection, night: Night) -> None:
@@ -203,6 +230,8 @@ CODED: Mapping[str, Coded] = {
     HISTORY: Coded(_with_assignment, _IDENTITY),
     FORMER: Coded(_with_assignment, _IDENTITY),
     UNCERTAIN: Coded(_with_assignment, _IDENTITY),
+    LINKAGE: Coded(_with_assignment, _IDENTITY),
+    ACCOUNT: Coded(_link_companies, _IDENTITY),
     EFFECT: Coded(_learn_effects, Path(transforms.attribution.__file__)),
 }
 

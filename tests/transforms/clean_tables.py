@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
@@ -72,6 +73,13 @@ def build(con: duckdb.DuckDBPyConnection, *wanted: str) -> duckdb.DuckDBPyConnec
             ):
                 con.register("linked_rows", frame)
                 con.execute(f"INSERT INTO identity.{name} BY NAME SELECT * FROM linked_rows")
+        if model.table == "identity.company":
+            previous = con.sql("FROM identity.account").pl()
+            con.register(
+                "accounts", identity.accounts(con.sql("FROM identity.company").pl(), previous, happened_at=NIGHT)
+            )
+            con.execute("DELETE FROM identity.account")
+            con.execute("INSERT INTO identity.account BY NAME SELECT * FROM accounts")
         if model.table == "mart.touchpoint_transition":
             con.register("effects", attribution.touchpoint_effects(con.sql(f"FROM {model.table}").pl()))
             con.execute("DELETE FROM mart.touchpoint_effect")
@@ -100,3 +108,8 @@ def built(
 ) -> duckdb.DuckDBPyConnection:
     """A database with the rows, and the wanted models (default: all) built on them."""
     return build(database(rows, as_of=as_of, timezone=timezone, trust=trust), *wanted)
+
+
+def account_of(source: str, source_id: str) -> str:
+    """The id that a company gets on the first night, where the record is the smallest of its account."""
+    return "acc_" + hashlib.sha256(f"company:{source}:{source_id}".encode()).hexdigest()[:16]

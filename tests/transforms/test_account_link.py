@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from tests.transforms.clean_tables import Rows, build, database
+from tests.transforms.clean_tables import Rows, account_of, build, database
 
 ACME = {"source": "crm", "source_id": "acme", "name": "Acme GmbH", "domain": "acme.de"}
 BOLT = {"source": "crm", "source_id": "bolt", "name": "Bolt", "domain": "bolt.de"}
+ACME_ID = account_of("crm", "acme")
 
 
 def person(name: str, email: str | None, **more: Any) -> dict[str, Any]:
@@ -35,11 +36,11 @@ def test_a_business_domain_links_whom_no_record_links() -> None:
         person("lou", "lou@elsewhere.de"),
     ]
     assert accounts(people, sales_order=[order]) == {
-        "eva@acme.de": ("domain:acme.de", "record"),
-        "jan@acme.de": ("domain:acme.de", "domain"),
-        "kim@bolt.de": ("domain:acme.de", "record"),
+        "eva@acme.de": (ACME_ID, "record"),
+        "jan@acme.de": (ACME_ID, "domain"),
+        "kim@bolt.de": (ACME_ID, "record"),
         "lou@elsewhere.de": (None, None),
-        "guest@acme.de": ("domain:acme.de", "domain"),
+        "guest@acme.de": (ACME_ID, "domain"),
     }
 
 
@@ -55,17 +56,15 @@ def test_a_record_of_whatever_trust_goes_before_a_domain() -> None:
                WHERE column_name LIKE 'account%' ORDER BY 1"""
     with build(database(people, trust={("shop", "account_id"): 100}), "core.customer") as con:
         assert con.execute(query).fetchall() == [
-            ("account_id", "domain:acme.de", "contact:crm:old", "stated", 1),
+            ("account_id", ACME_ID, "contact:crm:old", "stated", 1),
             ("account_link", "record", "contact:crm:old", "stated", 1),
         ]
-        assert con.execute("SELECT account_id, account_link FROM core.customer").fetchall() == [
-            ("domain:acme.de", "record")
-        ]
+        assert con.execute("SELECT account_id, account_link FROM core.customer").fetchall() == [(ACME_ID, "record")]
 
 
 def test_a_companys_own_address_tells_its_domain() -> None:
     company = {"source": "crm", "source_id": "1", "name": "Acme", "email": "info@acme.de"}
-    assert accounts([person("eva", "eva@acme.de")], [company]) == {"eva@acme.de": ("name:acme", "domain")}
+    assert accounts([person("eva", "eva@acme.de")], [company]) == {"eva@acme.de": (account_of("crm", "1"), "domain")}
     other = {"source": "crm", "source_id": "2", "name": "Bolt", "email": "office@acme.de"}
     assert accounts([person("eva", "eva@acme.de")], [company, other]) == {"eva@acme.de": (None, None)}
 
@@ -78,9 +77,7 @@ def test_a_mail_provider_is_nobodys(domain: str) -> None:
 
 def test_a_company_with_a_name_like_a_providers_is_none() -> None:
     company = {**ACME, "domain": "live.acme.de"}
-    assert accounts([person("eva", "eva@live.acme.de")], [company]) == {
-        "eva@live.acme.de": ("domain:live.acme.de", "domain")
-    }
+    assert accounts([person("eva", "eva@live.acme.de")], [company]) == {"eva@live.acme.de": (ACME_ID, "domain")}
 
 
 def test_a_domain_where_others_work_is_nobodys() -> None:
@@ -88,7 +85,7 @@ def test_a_domain_where_others_work_is_nobodys() -> None:
     others = [person(f"o{i}", f"o{i}@acme.de", company_id="bolt") for i in range(2)]
     own = [person(f"a{i}", f"a{i}@acme.de", company_id="acme") for i in range(3)]
     assert accounts([jan, *others, *own[:2]])["jan@acme.de"] == (None, None)
-    assert accounts([jan, *others, *own])["jan@acme.de"] == ("domain:acme.de", "domain")
+    assert accounts([jan, *others, *own])["jan@acme.de"] == (ACME_ID, "domain")
 
 
 def test_a_domain_of_many_who_live_apart_is_a_providers() -> None:

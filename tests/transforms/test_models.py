@@ -16,9 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlglot import exp
 
-from tests.transforms.clean_tables import AS_OF, NIGHT, Rows, build, built, database
+from tests.transforms.clean_tables import AS_OF, NIGHT, Rows, account_of, build, built, database
 from transforms import models
 from warehouse import contracts
+
+ACME = account_of("crm", "c1")
 
 
 def at(day: str, clock: str = "12:00") -> datetime:
@@ -209,9 +211,9 @@ def test_person_records_are_contacts_and_addresses_without_one(night: duckdb.Duc
 def test_accounts_meet_by_domain_and_then_by_name(night: duckdb.DuckDBPyConnection) -> None:
     found = rows(night, "SELECT source_id, account_id, evidence FROM identity.account ORDER BY source_id")
     assert found == [
-        ("7", "domain:acme.de", "name_of_a_domain"),
-        ("8", "name:bolt", "name"),
-        ("c1", "domain:acme.de", "domain"),
+        ("7", ACME, "organisation"),
+        ("8", account_of("shop", "8"), "alone"),
+        ("c1", ACME, "organisation"),
     ]
     account = "SELECT name, domain, city, owner_id, sources, records FROM core.account WHERE domain = 'acme.de'"
     assert rows(night, account) == [("Acme GmbH", "acme.de", "Bonn", "crm:s1", "crm, shop", 2)]
@@ -232,7 +234,7 @@ def test_customer_takes_the_latest_live_contact(night: duckdb.DuckDBPyConnection
     query = """SELECT full_name, email, phone, postcode, account_id, company_name, owner_id, sources, records,
                       is_deleted
                FROM core.customer ORDER BY full_name NULLS LAST, email"""
-    eva = ("Eva M. Roth", "eva@x.de", "+491", "53111", "domain:acme.de", "Acme GmbH", "crm:s1")
+    eva = ("Eva M. Roth", "eva@x.de", "+491", "53111", ACME, "Acme GmbH", "crm:s1")
     assert rows(night, query) == [
         (*eva, "crm, desk, mail, shop", 5, False),
         ("Gone Person", "gone@x.de", None, None, None, None, None, "crm", 1, True),
@@ -241,6 +243,32 @@ def test_customer_takes_the_latest_live_contact(night: duckdb.DuckDBPyConnection
     ]
     evidence = "SELECT DISTINCT contains(evidence, 'email') FROM core.customer_identity WHERE email = 'eva@x.de'"
     assert rows(night, evidence) == [(True,)]
+
+
+def test_products_without_sku_meet_by_barcode_and_by_name() -> None:
+    products = [
+        {"source": "shop", "source_id": "1", "sku": "TEA", "name": "Green Tea", "barcode": "401"},
+        {"source": "shop", "source_id": "2", "sku": "MUG", "name": "Mug"},
+        {"source": "shop", "source_id": "3", "sku": "MUG-L", "name": "Mug"},
+        {"source": "stock", "source_id": "a", "name": "Tee, gruen", "barcode": "401"},
+        {"source": "stock", "source_id": "b", "name": "green-tea"},
+        {"source": "stock", "source_id": "c", "name": "Mug"},
+        {"source": "stock", "source_id": "d", "name": "Tray"},
+        {"source": "till", "source_id": "x", "name": "TRAY"},
+        {"source": "till", "source_id": "y", "name": "Spoon"},
+        {"source": "till", "source_id": "z", "name": "Spoon"},
+    ]
+    with built({"product": products}, "core.product") as con:
+        found = rows(con, "SELECT source_id, product_id, evidence FROM identity.product WHERE sku IS NULL ORDER BY 1")
+    assert found == [
+        ("a", "sku:TEA", "barcode"),
+        ("b", "sku:TEA", "name"),
+        ("c", "stock:c", "own_id"),
+        ("d", "name:tray", "name"),
+        ("x", "name:tray", "name"),
+        ("y", "till:y", "own_id"),
+        ("z", "till:z", "own_id"),
+    ]
 
 
 def test_products_meet_by_sku(night: duckdb.DuckDBPyConnection) -> None:
@@ -373,7 +401,7 @@ def test_deals(night: duckdb.DuckDBPyConnection) -> None:
     query = """SELECT source_id, account_id, owner_id, order_id, amount_base, days_to_close, last_moved_at,
                       stage_changes, is_overdue FROM core.deal ORDER BY 1"""
     assert rows(night, query) == [
-        ("d1", "domain:acme.de", "crm:s1", None, Decimal(1000), None, at("2024-02-10"), 1, True),
+        ("d1", ACME, "crm:s1", None, Decimal(1000), None, at("2024-02-10"), 1, True),
         ("d2", None, "crm:s1", "shop:o1", Decimal(90), 11, at("2024-02-20"), 0, False),
     ]
 

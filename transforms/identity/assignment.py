@@ -167,7 +167,9 @@ def _mint(clusters: pl.DataFrame, kept: pl.DataFrame, *, taken: pl.Series, happe
         .agg(pl.col("record_id").min().alias("smallest"))
         .sort("smallest")
     )
-    used = set(taken)
+    first = [_customer_id(smallest, 0) for smallest in nameless["smallest"]]
+    # The first attempt hardly ever meets an id that is taken, and only then are all of them looked at.
+    used = set(taken) if taken.is_in(first).any() else set()
     ids = []
     for smallest in nameless["smallest"]:
         attempt = 0

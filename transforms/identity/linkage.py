@@ -110,6 +110,32 @@ def link(
     return Linked(assignment, history, left_behind(previous, history, former), review, fresh)
 
 
+def accounts(companies: pl.DataFrame, previous: pl.DataFrame | None = None, *, happened_at: datetime) -> pl.DataFrame:
+    """Resolve company records and give each its account id, which lasts as customer ids do.
+
+    Args:
+        companies: rows of identity.company.
+        previous: record_id, account_id and account_since of the night before; None on the first night.
+        happened_at: the night's time, for the ids' age.
+
+    Returns:
+        Rows of identity.account.
+    """
+    columns = {"account_id": "customer_id", "account_since": "customer_since"}
+    before = None
+    if previous is not None:
+        before = previous.rename(columns).with_columns(pl.col("customer_id").str.replace("^acc_", "cus_"))
+    linked = link(companies, before, happened_at=happened_at).assignment
+    named = linked.select(
+        *("record_id", "match_probability", "evidence"),
+        account_id=pl.col("customer_id").str.replace("^cus_", "acc_"),
+        account_since="customer_since",
+    )
+    return companies.select("record_id", "source", "source_id", "domain").join(
+        named, on="record_id", maintain_order="left"
+    )
+
+
 def _relinked(
     con: duckdb.DuckDBPyConnection,
     records: pl.DataFrame,
