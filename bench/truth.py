@@ -1,4 +1,4 @@
-"""How much of the demo company's truth the warehouse finds: who is who, and which days were odd.
+"""How much of the demo company's truth the warehouse finds: who is who, what happened, and which days were odd.
 
 Reads a warehouse that a night has published and the truth beside it; measuring time is bench/night.py's. Run:
 python -m bench truth.
@@ -14,6 +14,9 @@ from typing import Any
 
 import duckdb
 import polars as pl
+
+from bench.marts import by_key, differing, rightly_told
+from sandbox.expected import EXPECTED, Facts
 
 #: An outage shows in parcels and payments days later; such alarms are no false ones, if not in the plan either.
 AFTERMATH = timedelta(days=3)
@@ -92,6 +95,72 @@ def identity(company: Path) -> dict[str, Any]:
     score = identity_score(linked, people)
     unknown = people.join(linked, on="record_id", how="anti").height
     return {**score.__dict__, "precision": score.precision, "recall": score.recall, "records_not_found": unknown}
+
+
+def shared_contacts(company: Path) -> list[dict[str, Any]]:
+    """How many of those who share a mailbox, a telephone or an inbox were taken for one person.
+
+    Counted are pairs of people each of whom has contacts of their own. A pair is merged if two of these are one
+    customer; of namesakes in one home nobody could tell. Orders and payments that name but the shared address are
+    set aside: it says no more of the one than of the other.
+    """
+    linked = _ask(company, "SELECT record_id, customer_id FROM identity.assignment")
+    return merged_pairs(linked, _truth(company, "identity"), _truth(company, "shared_contact"))
+
+
+def merged_pairs(linked: pl.DataFrame, people: pl.DataFrame, pairs: pl.DataFrame) -> list[dict[str, Any]]:
+    """Pairs of people who share something, by what it is, and how many of them are merged.
+
+    Args:
+        linked: record_id, customer_id.
+        people: record_id, person_id.
+        pairs: kind, person_id, other_id, are_namesakes.
+    """
+    contacts = people.filter(pl.col("record_id").str.starts_with("contact:")).join(linked, on="record_id")
+    customers = dict(contacts.group_by("person_id").agg(pl.col("customer_id").unique()).iter_rows())
+    rows = {
+        kind: {"shared": kind, "pairs": 0, "merged": 0, "of_them_namesakes": 0}
+        for kind in sorted(pairs["kind"].unique())
+    }
+    for pair in pairs.iter_rows(named=True):
+        if pair["person_id"] in customers and pair["other_id"] in customers:
+            is_merged = not set(customers[pair["person_id"]]).isdisjoint(customers[pair["other_id"]])
+            row = rows[pair["kind"]]
+            row["pairs"] += 1
+            row["merged"] += is_merged
+            row["of_them_namesakes"] += is_merged and pair["are_namesakes"]
+    return [{**row, "rate": row["merged"] / max(row["pairs"], 1)} for row in rows.values()]
+
+
+def customers(company: Path) -> dict[str, Any]:
+    """How many people are one customer each, with all their records and nobody else's, as one row."""
+    true, seen = Facts(company), _seen(company)
+    right = rightly_told(true, seen)
+    own = EXPECTED["mart.customer_360"](true)
+    buyers = [person for (person,), row in own.items() if row["orders"]]
+    return {
+        "people": len(true.records),
+        "told_apart": len(right),
+        "share": len(right) / len(true.records),
+        "buyers": len(buyers),
+        "buyers_told_apart": sum(person in right for person in buyers),
+    }
+
+
+def marts(company: Path) -> list[dict[str, Any]]:
+    """By mart how many numbers there are and how many are wrong, for the customers that people were taken for."""
+    seen = _seen(company)
+    rows = []
+    for table, expect in EXPECTED.items():
+        expected = expect(seen)
+        found = by_key(table, _ask(company, f"SELECT * FROM {table}").iter_rows())
+        values = sum(len(row) for row in expected.values())
+        rows.append({"mart": table, "rows": len(found), "values": values, "wrong": len(differing(found, expected))})
+    return rows
+
+
+def _seen(company: Path) -> Facts:
+    return Facts(company, dict(_ask(company, "SELECT record_id, customer_id FROM identity.assignment").iter_rows()))
 
 
 def events(company: Path) -> pl.DataFrame:
@@ -202,6 +271,9 @@ def run(company: Path) -> dict[str, Any]:
     scored = events(company)
     return {
         "identity": identity(company),
+        "customers": customers(company),
+        "shared_contacts": shared_contacts(company),
+        "marts": marts(company),
         "event_recall": event_recall(scored),
         "events": scored.drop("first_day").to_dicts(),
         "alarms": alarms(company),
@@ -212,6 +284,9 @@ def run(company: Path) -> dict[str, Any]:
 def tables(result: dict[str, Any]) -> Iterable[tuple[str, list[dict[str, Any]]]]:
     """Titles and rows to print."""
     yield "Identity: records linked to people", [result["identity"]]
+    yield "People who are one customer each", [result["customers"]]
+    yield "Numbers of the marts against the truth", result["marts"]
+    yield "People who share a mailbox, a telephone or an inbox", result["shared_contacts"]
     yield "Planted events found", result["event_recall"]
     yield "Planted events and the metrics they show in", result["events"]
     yield "Alarms", result["alarms"]

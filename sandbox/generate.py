@@ -19,6 +19,8 @@ from pathlib import Path
 from sandbox import files
 from sandbox.exports import erp, office, reviews
 from sandbox.exports.kit import Out
+from sandbox.marketing import all_campaigns
+from sandbox.people import who_shares
 from sandbox.serve import store_path
 from sandbox.store import Store
 from sandbox.trade import Trade, make_trade
@@ -79,6 +81,8 @@ def write(folder: Path, *, seed: int = 7, scale: float = 1.0) -> bool:
     for part in ("exports", "served", "truth", "mappings"):
         files.empty(folder / part)
     trade, truth = make_trade(seed, scale), Truth()
+    truth.fact("shared_contact", who_shares(trade.people))
+    truth.fact("campaign", all_campaigns(seed))
     write_exports(folder / "exports", seed=seed, scale=scale, trade=trade, truth=truth)
     fill_vendors(folder, seed=seed, scale=scale, trade=trade, truth=truth)
     truth.write(folder / "truth")

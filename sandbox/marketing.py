@@ -75,3 +75,25 @@ def mailings(seed: int) -> pl.DataFrame:
         )
         day += timedelta(14 if random.random() < 0.5 else 21)
     return pl.DataFrame(rows)
+
+
+def all_campaigns(seed: int) -> pl.DataFrame:
+    """Everything that can bring an order: campaign_id as the warehouse names it, name, platform and channel."""
+    ads = [
+        ad_campaigns(seed, platform).select(
+            campaign_id=pl.format("{}:{}", pl.lit(platform), "campaign_id"),
+            name="name",
+            platform=pl.lit(platform),
+            channel=pl.col("kind").str.to_lowercase().str.replace_all("_", " ")
+            if platform == "google_ads"
+            else pl.lit("paid social"),
+        )
+        for platform in ("google_ads", "meta_ads")
+    ]
+    letters = mailings(seed).select(
+        campaign_id=pl.format("mailing:{}", "campaign_id"),
+        name="title",
+        platform=pl.lit("mailchimp"),
+        channel=pl.lit("email"),
+    )
+    return pl.concat([*ads, letters])

@@ -227,3 +227,20 @@ def _with_addresses(random: np.random.Generator, frame: pl.DataFrame, firms: pl.
         )
         .drop("local", "domain", "repeat")
     )
+
+
+def who_shares(people: pl.DataFrame) -> pl.DataFrame:
+    """Pairs of people who share what is one person's elsewhere: what it is, the ids of both, whether names agree."""
+    home = ["family", "street", "postcode"]
+    kinds = {
+        "inbox of a firm": (["email"], pl.col("email").str.starts_with("info@")),
+        "mailbox and home": (["email", *home], ~pl.col("is_business")),
+        "telephone and home": (["phone", *home], ~pl.col("is_business")),
+    }
+    pairs = []
+    for kind, (keys, which) in kinds.items():
+        some = people.filter(which).drop_nulls(keys).select("person_id", "given", *keys)
+        both = some.join(some, on=keys).filter(pl.col("person_id") < pl.col("person_id_right"))
+        alike = (pl.col("given") == pl.col("given_right")).alias("are_namesakes")
+        pairs.append(both.select("person_id", alike, kind=pl.lit(kind), other_id="person_id_right"))
+    return pl.concat(pairs)

@@ -22,6 +22,7 @@ PRODUCTS = 300
 _US = 1_000_000
 _EPOCH_DAY = START.toordinal() - 719_163
 NOW = (_EPOCH_DAY + DAYS) * 86_400
+_LAST_HALF_HOUR = 23 * 3600 + 1800
 _NAMES_OF_PROMOTIONS = {"2025-10-21": "HERBST20", "2026-03-19": "FRUEHLING20"}
 
 
@@ -62,10 +63,12 @@ def local(seconds: pl.Series) -> pl.Series:
 
 
 def times_of_day(random: np.random.Generator, count: int) -> Ints:
-    """Seconds since midnight, most in the evening, none in the hours that clocks are changed in."""
+    """Seconds since midnight: most in the evening, a few right after midnight, none in the hours of changing clocks."""
     hours = np.array([5, 4, 4, 5, 5, 6, 7, 6, 6, 5, 5, 5, 6, 8, 10, 9, 6, 3], dtype=float)
     hour = random.choice(np.arange(6, 24), count, p=hours / hours.sum())
-    return hour * 3600 + random.integers(0, 3600, count)
+    seconds = hour * 3600 + random.integers(0, 3600, count)
+    # The last half hour is the first: a day that is cut in another time zone has other orders.
+    return np.where(seconds >= _LAST_HALF_HOUR, seconds - _LAST_HALF_HOUR, seconds)
 
 
 def make_products(seed: int, count: int = PRODUCTS) -> pl.DataFrame:

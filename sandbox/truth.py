@@ -1,4 +1,4 @@
-"""What is really so: who is who, which rows are bad, what mended values must be, which days are odd, what sums up.
+"""What is really so: who is who, which rows are bad, what mended values must be, which days are odd, what happened.
 
 Collected while the exports are made, written beside them for tests and benchmarks. The product never reads it.
 """
@@ -54,6 +54,7 @@ class Truth:
     bad: list[dict[str, object]] = field(default_factory=list)
     mended: list[dict[str, object]] = field(default_factory=list)
     totals: list[pl.DataFrame] = field(default_factory=list)
+    facts: dict[str, list[pl.DataFrame]] = field(default_factory=dict)
 
     def identity(
         self, source: str, entity: str, ids: pl.Series, persons: pl.Series, emails: pl.Series | None = None
@@ -118,6 +119,14 @@ class Truth:
         )
         self._total({"measure": measure, "entity": entity, "source": source, **grouped.to_dict()})
 
+    def fact(self, name: str, frame: pl.DataFrame, source: str = "") -> None:
+        """Says what happened, a row each, as a source knows it but before any dirt.
+
+        Money is in minor units, moments are in UTC with the business's day beside them, and `record_id` is how the
+        warehouse names whom the source knows it of.
+        """
+        self.facts.setdefault(name, []).append(frame.with_columns(source=pl.lit(source)))
+
     def _total(self, columns: dict[str, object]) -> None:
         frame = pl.DataFrame(columns)
         missing = [pl.lit(None, dtype=t).alias(n) for n, t in _TOTAL_SCHEMA.items() if n not in frame.columns]
@@ -131,6 +140,7 @@ class Truth:
             "mended_values": pl.DataFrame(self.mended, schema=_MENDED_SCHEMA),
             "anomalies": anomalies(),
             "totals": pl.concat(self.totals),
+            **{name: pl.concat(parts) for name, parts in self.facts.items()},
         }
 
     def write(self, folder: Path) -> None:

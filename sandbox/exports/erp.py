@@ -13,7 +13,7 @@ import polars as pl
 
 from sandbox import files, words
 from sandbox.days import DAYS, START, Ints, day
-from sandbox.exports.kit import Out, amounts, iso_utc, labels, money, stamp, utc
+from sandbox.exports.kit import Out, amounts, day_of, iso_utc, labels, money, stamp, utc
 from sandbox.trade import NOW, local_day
 
 _write = partial(files.write_csv, delimiter=";", encoding="cp1252")
@@ -85,6 +85,7 @@ def _articles(out: Out) -> None:
     frame = dirt.spoil(frame, "SKU", {"sku_lower": 0.08, "space": 0.03}, field="sku")
     _write(out.folder / "artikel.csv", frame)
     out.truth.rows(out.source, "product", frame.height)
+    out.truth.fact("product", products.select("sku", "category", "cost"), out.source)
 
 
 def _article_number() -> pl.Expr:
@@ -105,6 +106,9 @@ def _stock(out: Out, stock: _Stock) -> None:
         part = new.filter(pl.col("date").dt.strftime("%Y-%m") == month)
         files.write_xlsx(out.folder / f"bestand_{month}.xlsx", "Bestand", part.rename(_STOCK_HEADER))
     out.truth.rows(out.source, "inventory_level", old.height + new.height)
+    out.truth.fact(
+        "stock", pl.concat([old, new]).drop("number").rename({"date": "day", "place": "location"}), out.source
+    )
 
 
 _STOCK_HEADER = {
@@ -189,6 +193,17 @@ def _parcels(out: Out) -> None:
     )
     _write(out.folder / "lieferungen.csv", frame)
     out.truth.rows(out.source, "shipment", count)
+    out.truth.fact(
+        "shipment",
+        orders.select(
+            carrier=frame["Spediteur"],
+            shipped_day=day_of("shipped"),
+            delivered_day=day_of("delivered"),
+            # The merchandise system does not know what the shop promised.
+            promised_day=pl.lit(None, pl.Date),
+        ),
+        out.source,
+    )
 
 
 def _invoices(out: Out) -> None:
@@ -255,3 +270,15 @@ def _invoices(out: Out) -> None:
     out.truth.rows(out.source, "invoice", good)
     dated = orders.with_columns(day=local_day(pl.col("ordered")), minor=pl.col("total"))
     out.truth.sums("invoice_total", "invoice", out.source, dated)
+    out.truth.fact(
+        "invoice",
+        dated.select(
+            "day",
+            "currency",
+            "total",
+            order_id=pl.lit("shop:") + pl.col("order_id"),
+            due_day=local_day(due),
+            paid_day=day_of("paid"),
+        ),
+        out.source,
+    )

@@ -11,7 +11,7 @@ import polars as pl
 from sandbox import words
 from sandbox.days import START, TIMEZONE, Ints, rng
 from sandbox.dirt import Dirt
-from sandbox.trade import Trade
+from sandbox.trade import Trade, local_day
 from sandbox.truth import Truth
 
 NAME_DIRT = {"upper": 0.02, "lower": 0.015, "space": 0.02, "mojibake": 0.03}
@@ -69,6 +69,12 @@ def zoned(seconds: str | pl.Expr) -> pl.Expr:
 def utc(seconds: str | pl.Expr) -> pl.Expr:
     """Seconds of local time as a timestamp in UTC."""
     return zoned(seconds).dt.convert_time_zone("UTC")
+
+
+def day_of(seconds: str | pl.Expr) -> pl.Expr:
+    """Seconds of local time as the business's day; negative seconds are none."""
+    value = pl.col(seconds) if isinstance(seconds, str) else seconds
+    return pl.when(value >= 0).then(local_day(value))
 
 
 def stamp(seconds: str | pl.Expr, pattern: str) -> pl.Expr:

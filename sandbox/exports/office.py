@@ -114,3 +114,4 @@ def _rates(out: Out) -> None:
     out.folder.mkdir(parents=True, exist_ok=True)
     frame.write_parquet(out.folder / "fx_rates.parquet", compression="zstd", statistics=False)
     out.truth.rows(out.source, "fx_rate", frame.height)
+    out.truth.fact("exchange_rate", frame.select("date", "quote", "rate"), out.source)

@@ -10,7 +10,7 @@ import polars as pl
 
 from sandbox import files, words
 from sandbox.days import Ints
-from sandbox.exports.kit import Out, stamp
+from sandbox.exports.kit import Out, day_of, stamp, utc
 from sandbox.trade import NOW
 
 _TIME = "%Y-%m-%d %H:%M:%S %z"
@@ -39,6 +39,19 @@ def write(out: Out) -> None:
             pl.Series(comments).alias("Text"),
             stamp("at", _TIME).alias("Submitted At"),
         )
+    )
+    out.truth.fact(
+        "feedback",
+        pl.DataFrame({"at": at}).select(
+            record_id=pl.lit(None, pl.String),
+            person_id=out.trade.people["person_id"].gather(orders["person"].gather(chosen)),
+            order_id=pl.lit("shop:") + pl.lit(orders["order_id"].gather(chosen)),
+            kind=pl.lit("review"),
+            rating_pct=pl.Series(rating.astype(np.int64) * 20),
+            day=day_of("at"),
+            at=utc("at"),
+        ),
+        out.source,
     )
     good = frame.height
     dirt = out.dirt("feedback", "Review ID")

@@ -59,6 +59,14 @@ def with_ads(campaigns: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def tell_figures(out: Out, figures: pl.DataFrame) -> None:
+    """Says the truth about what ads did."""
+    campaign_id = pl.format("{}:{}", pl.lit(out.source), "campaign_id")
+    counts = ("impressions", "clicks", "spend", "conversions", "value")
+    done = figures.select("day", pl.col(counts).cast(pl.Int64), campaign_id=campaign_id, campaign="name")
+    out.truth.fact("ad_day", done, out.source)
+
+
 def day_ms(day: str | pl.Expr) -> pl.Expr:
     """Midnight of a date in UTC, in milliseconds since 1970."""
     value = pl.col(day) if isinstance(day, str) else day

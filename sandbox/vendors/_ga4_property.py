@@ -65,6 +65,8 @@ def fill(out: Out, store: Store) -> None:
     out.truth.rows(out.source, "web_session", rows.height)
     counted = rows.select(pl.lit(None, dtype=pl.String).alias("currency"), "day", pl.col("sessions").alias("minor"))
     out.truth.sums("web_sessions", "web_session", out.source, counted)
+    seen = rows.select("day", "device", pl.col("sessions").cast(pl.Int64), traffic_source="source")
+    out.truth.fact("web_session", seen, out.source)
 
 
 def day_of(day: date) -> int:

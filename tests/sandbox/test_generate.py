@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
+from contextlib import closing
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -34,8 +35,8 @@ def truth(company: Path, name: str) -> pl.DataFrame:
 
 
 def records(company: Path, vendor: str, collection: str) -> dict[str, Record]:
-    store = Store(store_path(company, vendor))
-    return {record.id: record for record in store.page(collection, limit=10**9, deleted=None)}
+    with closing(Store(store_path(company, vendor))) as store:
+        return {record.id: record for record in store.page(collection, limit=10**9, deleted=None)}
 
 
 def test_another_seed_gives_another_company(company: Path, tmp_path: Path, scale: float) -> None:
@@ -205,8 +206,8 @@ def test_anomalies_show_in_the_numbers() -> None:
 
 
 def test_the_systems_hold_two_years(company: Path) -> None:
-    store = Store(store_path(company, "shopify"))
-    first = store.page("order", limit=1, order="created")[0]
-    last = store.page("order", limit=1, order="created", descending=True)[0]
+    with closing(Store(store_path(company, "shopify"))) as store:
+        first = store.page("order", limit=1, order="created")[0]
+        last = store.page("order", limit=1, order="created", descending=True)[0]
     months = [datetime.fromtimestamp(r.created / 1000, UTC).strftime("%Y-%m") for r in (first, last)]
     assert months == [FIRST_DAYS, LAST_DAYS]

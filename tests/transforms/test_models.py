@@ -493,6 +493,13 @@ def test_inventory_health(night: duckdb.DuckDBPyConnection) -> None:
     assert rows(night, query) == [("sku:TEA", 2, 10, 9, 2, 2 / 90, 405.0, 40, False, False, 0)]
 
 
+def test_what_never_sold_sells_nothing_a_day() -> None:
+    count = {"source_id": "c", "sku": "HAT", "location": "here", "date": date(2024, 3, 1), "on_hand": 3}
+    with built({"inventory_level": [count]}) as con:
+        query = "SELECT units_sold_90_days, units_per_day, days_of_cover, is_dead_stock FROM mart.inventory_health"
+        assert rows(con, query) == [(0, 0.0, None, True)]
+
+
 def test_cohort_retention() -> None:
     order = {"status": "paid", "currency": "EUR", "total": 10}
     days = [("a", "2024-01-05"), ("b", "2024-01-09"), ("a", "2024-03-01"), ("a", "2024-03-02"), ("c", "2024-02-01")]

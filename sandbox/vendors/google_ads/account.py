@@ -15,7 +15,7 @@ from sandbox.exports.kit import Out
 from sandbox.marketing import ad_campaigns
 from sandbox.store import Record, Store
 from sandbox.vendor import Changed, Night
-from sandbox.vendors._ads import ORDER_VALUE, daily, day_ms, with_ads
+from sandbox.vendors._ads import ORDER_VALUE, daily, day_ms, tell_figures, with_ads
 from sandbox.vendors.google_ads.report import CUSTOMER_ID
 
 _DAY = 86_400_000
@@ -41,6 +41,7 @@ def fill(out: Out, store: Store) -> None:
     out.truth.rows(out.source, "ad_performance", figures.height)
     spent = figures.select(pl.lit("EUR").alias("currency"), "day", pl.col("spend").alias("minor"))
     out.truth.sums("ad_spend", "ad_performance", out.source, spent)
+    tell_figures(out, figures)
 
 
 def _name(kind: str, id: str | pl.Expr) -> pl.Expr:

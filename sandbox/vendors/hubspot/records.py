@@ -16,6 +16,7 @@ from sandbox.exports.kit import (
     NAME_DIRT,
     PHONE_DIRT,
     Out,
+    day_of,
     epoch,
     iso,
     labels,
@@ -279,18 +280,39 @@ def _fill_deals(out: Out, store: Store, book: Book, deals: pl.DataFrame) -> None
         ids="78{:09d}",
     )
     # The bad ones have no history: they came from a list.
-    frame = frame.join(_history(out, book, deals), on="id", how="left", maintain_order="left").with_columns(
+    steps = make_steps(out, book, deals)
+    frame = frame.join(_history(out, book, deals, steps), on="id", how="left", maintain_order="left").with_columns(
         pl.col("history").fill_null([])
     )
     _put(store, "deals", frame, out.random("deals changed"), associations=["contacts", "companies"])
     out.truth.rows(out.source, "deal", good)
     won = deals.filter(is_won).with_columns(day=local_day(pl.col("closed")), minor=pl.col("amount"))
     out.truth.sums("deal_won_amount", "deal", out.source, won)
+    people, person = out.trade.people, out.trade.orders["person"].gather(deals["order"])
+    moved = steps.group_by("deal").agg(pl.col("at").max()).sort("deal")["at"]
+    out.truth.fact(
+        "deal",
+        deals.select(
+            "status",
+            "currency",
+            "amount",
+            pipeline=pl.lit(PIPELINE_LABEL),
+            stage=pl.lit(pl.Series([s[1] for s in STAGES])).gather(stage),
+            chance_pct=pl.lit(pl.Series([round(100 * float(s[2])) for s in STAGES])).gather(stage),
+            owner=pl.lit("crm:") + pl.col("owner"),
+            record_id=pl.lit("contact:crm:") + pl.col("contact"),
+            person_id=people["person_id"].gather(person),
+            created_day=day_of("created"),
+            closed_day=day_of("closed"),
+            expected_day=expected,
+            moved_day=day_of(pl.lit(moved)),
+        ),
+        out.source,
+    )
 
 
-def _history(out: Out, book: Book, deals: pl.DataFrame) -> pl.DataFrame:
+def _history(out: Out, book: Book, deals: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
     """For each deal the stages that it entered, the closing one included, the latest first."""
-    steps = make_steps(out, book, deals)
     out.truth.rows(out.source, "deal_stage_event", steps.height)
     user = book.owners["user_id"].gather(steps["owner"])
     # No two stages of a deal begin in the same millisecond.

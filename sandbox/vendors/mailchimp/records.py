@@ -13,7 +13,7 @@ import polars as pl
 
 from sandbox import words
 from sandbox.days import DAYS, demand, effect
-from sandbox.exports.kit import NAME_DIRT, Out, epoch, known_as, moment, utc
+from sandbox.exports.kit import NAME_DIRT, Out, day_of, epoch, known_as, moment, utc
 from sandbox.marketing import mailings
 from sandbox.store import Record, Store
 from sandbox.trade import NOW
@@ -41,6 +41,26 @@ def fill(out: Out, store: Store) -> None:
     out.truth.rows(out.source, "consent_event", members.height + members.filter(pl.col("left") >= 0).height)
     sums = sent.select(sent=pl.len(), opens=pl.col("opened").sum(), clicks=pl.col("clicked").sum())
     out.truth.rows(out.source, "marketing_touch", sum(sums.row(0)) + left.height)
+    for kind, at, events in (
+        ("sent", "start", sent),
+        ("open", "open_at", sent.filter("opened")),
+        ("click", "click_at", sent.filter("clicked")),
+        ("unsubscribe", "at", left),
+    ):
+        about = _with_people(members, letters, events)
+        out.truth.fact(
+            "touch",
+            about.select(
+                kind=pl.lit(kind),
+                record_id=pl.lit("contact:mailing:") + pl.lit(members["key"].gather(events["member"])),
+                person_id=members["person_id"].gather(events["member"]),
+                campaign_id=pl.lit("mailing:") + pl.col("campaign_id"),
+                campaign=letters["title"].gather(events["letter"]),
+                at=utc(at),
+                day=day_of(at),
+            ),
+            out.source,
+        )
 
 
 def member_key(member: str) -> str:

@@ -16,7 +16,7 @@ from sandbox.exports.kit import Out
 from sandbox.marketing import ad_campaigns
 from sandbox.store import Record, Store
 from sandbox.vendor import Changed, Night
-from sandbox.vendors._ads import ORDER_VALUE, daily, day_ms, with_ads
+from sandbox.vendors._ads import ORDER_VALUE, daily, day_ms, tell_figures, with_ads
 from sandbox.vendors.meta_ads.insights import ACCOUNT_ID, moved
 
 _DAY = 86_400_000
@@ -35,6 +35,7 @@ def fill(out: Out, store: Store) -> None:
     out.truth.rows(out.source, "ad_performance", figures.height)
     spent = figures.select(pl.lit("EUR").alias("currency"), "day", pl.col("spend").alias("minor"))
     out.truth.sums("ad_spend", "ad_performance", out.source, spent)
+    tell_figures(out, figures)
 
 
 def _time(day: str, clock: str) -> pl.Expr:

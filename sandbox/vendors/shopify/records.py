@@ -16,12 +16,15 @@ from sandbox.exports.kit import (
     NAME_DIRT,
     PHONE_DIRT,
     Out,
+    day_of,
     epoch,
     iso,
     labels,
     moment,
     money,
+    utc,
 )
+from sandbox.marketing import all_campaigns
 from sandbox.store import Store
 from sandbox.trade import NOW, local_day
 from sandbox.vendors._shop import has_account, with_utm
@@ -215,7 +218,7 @@ def _orders(out: Out, store: Store, ids: pl.Series) -> None:
     store.fill(
         "order", frame, id="order_id", created=epoch("at") * 1000, updated=epoch("changed") * 1000, body=_order_body()
     )
-    _order_truth(out, orders)
+    _order_truth(out, orders, ids)
 
 
 def _order_frame(out: Out, ids: pl.Series) -> pl.DataFrame:
@@ -394,7 +397,21 @@ def _lines(out: Out) -> pl.DataFrame:
         day=orders.select(local_day(pl.col("ordered"))).to_series().gather(order),
     )
     out.truth.sums("line_total", "order_line", out.source, sums)
+    out.truth.fact(
+        "order_line",
+        lines.select(
+            order_id=_order_id(orders["order_id"].gather(order)),
+            sku=products["sku"].gather(product),
+            quantity="quantity",
+            total="total",
+        ),
+        out.source,
+    )
     return frame
+
+
+def _order_id(id: pl.Series) -> pl.Expr:
+    return pl.lit("shop:") + pl.lit(id)
 
 
 def _refunds(out: Out) -> pl.DataFrame:
@@ -429,6 +446,8 @@ def _refunds(out: Out) -> pl.DataFrame:
     credits = refunds.with_columns(currency=currency, day=local_day(pl.col("at")), minor=pl.col("amount"))
     out.truth.rows(out.source, "refund", int(refunds["is_credit"].sum()))
     out.truth.sums("refund_amount", "refund", out.source, credits.filter("is_credit"))
+    credits = credits.with_columns(order_id=_order_id(orders["order_id"].gather(order))).filter("is_credit")
+    out.truth.fact("refund", credits.select("order_id", "day", "currency", "amount", "reason"), out.source)
     return frame
 
 
@@ -467,6 +486,17 @@ def _fulfilments(out: Out) -> pl.DataFrame:
     by_shop = ~pl.col("is_business")
     tracking = "00340" + pl.Series(random.integers(10**11, 10**12, count)).cast(pl.String)
     out.truth.rows(out.source, "shipment", orders.filter(by_shop).height)
+    carrier = labels(random, list(words.CARRIERS), count)
+    out.truth.fact(
+        "shipment",
+        orders.filter(by_shop).select(
+            carrier=carrier.filter(orders.select(by_shop).to_series()),
+            shipped_day=day_of("shipped"),
+            delivered_day=day_of("delivered"),
+            promised_day=local_day(pl.col("promised") * 86_400),
+        ),
+        out.source,
+    )
     return orders.select(
         "order_id",
         (FIRST_FULFILMENT + pl.int_range(pl.len(), dtype=pl.Int64) * 128).cast(pl.String).alias("id"),
@@ -475,7 +505,7 @@ def _fulfilments(out: Out) -> pl.DataFrame:
         .then(pl.lit("DELIVERED"))
         .otherwise(pl.lit("IN_TRANSIT"))
         .alias("displayStatus"),
-        pl.when(by_shop).then(labels(random, list(words.CARRIERS), count)).alias("company"),
+        pl.when(by_shop).then(carrier).alias("company"),
         pl.when(by_shop).then(tracking).alias("number"),
         by_shop.alias("by_shop"),
         iso("shipped").alias("createdAt"),
@@ -484,7 +514,7 @@ def _fulfilments(out: Out) -> pl.DataFrame:
     )
 
 
-def _order_truth(out: Out, orders: pl.DataFrame) -> None:
+def _order_truth(out: Out, orders: pl.DataFrame, ids: pl.Series) -> None:
     guests = orders.select("order_id", "person").filter(orders["is_guest"])
     people = out.trade.people
     out.truth.identity(
@@ -500,3 +530,34 @@ def _order_truth(out: Out, orders: pl.DataFrame) -> None:
         out.truth.sums(f"order_{measure}", "sales_order", out.source, dated.with_columns(minor=pl.col(measure)))
     kept = dated.filter(pl.col("status") != "cancelled").with_columns(minor=pl.col("total"))
     out.truth.sums("order_total_not_cancelled", "sales_order", out.source, kept)
+    _order_fact(out, with_utm(out, orders), ids)
+
+
+def _order_fact(out: Out, orders: pl.DataFrame, ids: pl.Series) -> None:
+    people, person = out.trade.people, orders["person"]
+    account = pl.lit("contact:shop:") + pl.lit(ids.gather(person))
+    guest = pl.lit("email:shop:") + pl.lit(people["email"].gather(person))
+    campaigns = all_campaigns(out.seed)
+    out.truth.fact(
+        "order",
+        orders.select(
+            "status",
+            "channel",
+            "country",
+            "currency",
+            "total",
+            "discount",
+            "shipping",
+            "tax",
+            "utm_medium",
+            order_id=_order_id(orders["order_id"]),
+            record_id=pl.when("is_guest").then(guest).otherwise(account),
+            person_id=people["person_id"].gather(person),
+            at=utc("ordered"),
+            day=day_of("ordered"),
+            campaign_id=pl.col("utm_campaign").replace_strict(
+                campaigns["name"], campaigns["campaign_id"], default=None
+            ),
+        ),
+        out.source,
+    )

@@ -105,6 +105,16 @@ def _fill_subscriptions(out: Out, store: Store, subscribers: pl.DataFrame) -> pl
         frame, "priced in tiers", {"amount": None}, reason="missing: amount", among=count, ids="sub_X{:09d}"
     )
     out.truth.rows(out.source, "subscription", count)
+    out.truth.fact(
+        "subscription",
+        at.select(
+            record_id=pl.lit("contact:payments:") + pl.col("customer_id"),
+            person_id="person_id",
+            status=pl.when(over).then(pl.lit("cancelled")).otherwise("state"),
+            amount=pl.col("amount").cast(pl.Int64),
+        ),
+        out.source,
+    )
     frame = frame.with_columns(pl.col("amount").cast(pl.Int64))
     store.fill(
         "subscriptions", frame, id="id", created=pl.col("began") * 1000, parent="customer_id", body=_subscription()

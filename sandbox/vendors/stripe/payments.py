@@ -89,6 +89,21 @@ def _tell_payments(
     )
     for status in ("succeeded", "failed"):
         out.truth.sums(f"payment_{status}", "payment", out.source, dated.filter(pl.col("status") == status))
+    by_mail = pl.lit("email:payments:") + pl.lit(people["email"].gather(person))
+    out.truth.fact(
+        "payment",
+        dated.select(
+            "day",
+            "status",
+            "method",
+            "currency",
+            "amount",
+            order_id=pl.lit("shop:") + pl.lit(orders["order_id"].gather(order)),
+            record_id=pl.coalesce(pl.lit("contact:payments:") + pl.lit(customer), by_mail),
+            person_id=people["person_id"].gather(person),
+        ),
+        out.source,
+    )
 
 
 def _sent_back(out: Out) -> pl.DataFrame:
@@ -127,6 +142,8 @@ def _refunds(out: Out) -> pl.DataFrame:
     out.truth.rows(out.source, "refund", refunds.height)
     dated = refunds.with_columns(currency=currency, day=local_day(pl.col("at")), minor=pl.col("amount"))
     out.truth.sums("refund_amount", "refund", out.source, dated)
+    dated = dated.with_columns(order_id=pl.lit("shop:") + pl.lit(orders["order_id"].gather(order)))
+    out.truth.fact("refund", dated.select("order_id", "day", "currency", "amount", "reason"), out.source)
     return frame.with_columns(pl.col("amount").cast(pl.Int64))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from sandbox.exports.kit import Out, epoch, iso
+from sandbox.exports.kit import Out, day_of, epoch, iso, utc
 from sandbox.store import Record, Store
 from sandbox.vendors._support import TEAM, Support, make_support
 
@@ -29,6 +29,7 @@ def fill(out: Out, store: Store) -> None:
     """Makes what the helpdesk holds at the beginning."""
     support = make_support(out)
     tickets = _timed(support.tickets)
+    _tell_tickets(out, tickets)
     store.fill("tickets", tickets, id="id", created="created", updated="updated", body=_ticket())
     store.fill("users", _users(support), id="id", created="created", body=_user())
     events = _events(tickets, support.messages)
@@ -37,6 +38,42 @@ def fill(out: Out, store: Store) -> None:
     store.fill("satisfaction_ratings", ratings, id="id", created="created", body=_rating())
     store.put("groups", [_fixed(GROUP, _group())])
     store.put("ticket_fields", [_fixed(int(field["id"]), field) for field in _ticket_fields()])
+
+
+def _tell_tickets(out: Out, tickets: pl.DataFrame) -> None:
+    tickets = tickets.with_columns(
+        record_id=pl.lit("contact:helpdesk:") + pl.col("requester"),
+        person_id=out.trade.people["person_id"].gather(tickets["person"]),
+    )
+    out.truth.fact(
+        "ticket",
+        tickets.select(
+            "record_id",
+            "person_id",
+            "topic",
+            channel=pl.col("channel").replace("voice", "phone"),
+            team=pl.lit(TEAM),
+            day=day_of("at"),
+            solved_day=day_of("solved"),
+            # As the desk counts them, in whole minutes.
+            reply_minutes="reply_minutes",
+            solve_seconds=(utc("solved") - utc("at")).dt.total_seconds(),
+        ),
+        out.source,
+    )
+    out.truth.fact(
+        "feedback",
+        tickets.filter(pl.col("score").is_not_null()).select(
+            "record_id",
+            "person_id",
+            order_id=pl.lit(None, pl.String),
+            kind=pl.lit("satisfaction"),
+            rating_pct=pl.when(pl.col("score") == "good").then(100).otherwise(0).cast(pl.Int64),
+            day=day_of("rated"),
+            at=utc("rated"),
+        ),
+        out.source,
+    )
 
 
 def stamp(milliseconds: int) -> str:

@@ -67,7 +67,7 @@ SELECT
     coalesce(sold.units_sold_30_days, 0) AS units_sold_30_days,
     coalesce(sold.units_sold_90_days, 0) AS units_sold_90_days,
     sold.last_sold_date,
-    CAST(sold.units_sold_90_days AS DOUBLE) / 90 AS units_per_day,
+    CAST(coalesce(sold.units_sold_90_days, 0) AS DOUBLE) / 90 AS units_per_day,
     CASE
         WHEN sold.units_sold_90_days > 0
             THEN CAST(greatest(stock.available, 0) AS DOUBLE) * 90 / CAST(sold.units_sold_90_days AS DOUBLE)
