@@ -156,6 +156,8 @@ def _failed_checks(con: duckdb.DuckDBPyConnection, out: Console) -> None:
 
 
 def _waiting_pairs(con: duckdb.DuckDBPyConnection, out: Console) -> None:
+    if not store.exists(con, "identity", "review"):  # published by an older Millpond
+        return
     waiting = _one(con, "SELECT count(*) FROM identity.review WHERE put_off_at IS NULL")
     if waiting:
         out.print(f"Pairs of records that may be one person: {waiting:,}; `millpond review` asks about them.")

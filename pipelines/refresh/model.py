@@ -91,6 +91,7 @@ def _build(con: duckdb.DuckDBPyConnection, night: Night, table: str) -> Built:
         fingerprint = _fingerprint(con, night.company, table)
         meta.unsettle(con, table)
         if table in LINKED_FROM:
+            store.create_table(con, tables()[table])
             CODED[table].write(con, night)
         else:
             build_model(con, models_of(night.company)[table])
@@ -113,7 +114,7 @@ def _link(con: duckdb.DuckDBPyConnection, night: Night) -> None:
 
     Writes all that linking gives together, so that a killed run repeats no merge or split.
     """
-    for table in (ASSIGNMENT, HISTORY, FORMER, UNCERTAIN):
+    for table in (HISTORY, FORMER, UNCERTAIN):
         store.create_table(con, tables()[table])
     previous = con.sql(f"SELECT record_id, customer_id, customer_since FROM {ASSIGNMENT}").pl()
     linked = transforms.identity.link(
@@ -141,7 +142,6 @@ def _learn_effects(con: duckdb.DuckDBPyConnection, night: Night) -> None:
 
 
 def _replace(con: duckdb.DuckDBPyConnection, table: str, frame: pl.DataFrame) -> None:
-    store.create_table(con, tables()[table])
     con.begin()
     con.execute(f"DELETE FROM {table}")
     _insert(con, table, frame)
