@@ -62,6 +62,7 @@ def describe_status(company: Company, out: Console) -> None:
     with _warehouse(company) as con:
         if con is not None:
             _failed_checks(con, out)
+            _waiting_pairs(con, out)
             _recent_anomalies(con, out)
 
 
@@ -152,6 +153,14 @@ def _failed_checks(con: duckdb.DuckDBPyConnection, out: Console) -> None:
         for name, check, failed, _ in rows:
             table.add_row(f"{name}: {check}", f"{failed:,}")
         out.print(table)
+
+
+def _waiting_pairs(con: duckdb.DuckDBPyConnection, out: Console) -> None:
+    if not store.exists(con, "identity", "review"):  # published by an older Millpond
+        return
+    waiting = _one(con, "SELECT count(*) FROM identity.review WHERE put_off_at IS NULL")
+    if waiting:
+        out.print(f"Pairs of records that may be one person: {waiting:,}; `millpond review` asks about them.")
 
 
 def _recent_anomalies(con: duckdb.DuckDBPyConnection, out: Console) -> None:

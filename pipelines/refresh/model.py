@@ -92,6 +92,7 @@ def _build(con: duckdb.DuckDBPyConnection, night: Night, table: str) -> Built:
         fingerprint = _fingerprint(con, night.company, table)
         meta.unsettle(con, table)
         if table in LINKED_FROM:
+            store.create_table(con, tables()[table])
             CODED[table].write(con, night)
         else:
             build_model(con, models_of(night.company)[table])
@@ -114,7 +115,7 @@ def _link(con: duckdb.DuckDBPyConnection, night: Night) -> None:
 
     Writes all that linking gives together, so that a killed run repeats no merge or split.
     """
-    for table in (ASSIGNMENT, HISTORY, FORMER, UNCERTAIN, LINKAGE):
+    for table in (HISTORY, FORMER, UNCERTAIN, LINKAGE):
         store.create_table(con, tables()[table])
     last = con.execute(f"SELECT linkage_id FROM {LINKAGE} ORDER BY linked_at DESC LIMIT 1").fetchone()
     linked = transforms.identity.link(
@@ -168,7 +169,6 @@ def _learn_effects(con: duckdb.DuckDBPyConnection, night: Night) -> None:
 
 
 def _replace(con: duckdb.DuckDBPyConnection, table: str, frame: pl.DataFrame) -> None:
-    store.create_table(con, tables()[table])
     con.begin()
     con.execute(f"DELETE FROM {table}")
     _insert(con, table, frame)

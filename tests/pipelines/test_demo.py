@@ -553,7 +553,7 @@ def test_decisions_move_what_is_decided_and_nothing_else(decided: Decided) -> No
     assert decided.after.ask(rest) == decided.before.ask(rest)
     with_id = [t for t, c in tables().items() if any(col.name == "customer_id" for col in c.columns)]
     with_id = [t for t in with_id if t.split(".")[0] in ("core", "mart", "insight")]
-    assert {"core.sales_order", "core.payment", "core.ticket", "mart.customer_360", "mart.attribution"} <= set(with_id)
+    assert {"core.sales_order", "core.payment", "core.ticket", "core.journey", "mart.customer_360"} <= set(with_id)
     lost = {
         t: decided.after.ask(
             f"SELECT count(*) FROM {t} WHERE customer_id IS NOT NULL "

@@ -74,6 +74,7 @@ def test_the_queue_lists_what_is_uncertain_and_not_what_is_decided(asked: Tiny) 
     first = on(asked, "review", "--list", "--limit", "1").stdout
     assert re.search(rf"{ANNA} +{JAN} +50% +name: alike +email: different", first)
     assert "1 more" in first
+    assert "Pairs of records that may be one person: 2; `millpond review`" in on(asked, "status").stdout
     on(asked, "review", ANNA, JAN, "--later")
     assert listed(asked) == [[JAN, NEW], [ANNA, JAN]]
     on(asked, "review", ANNA, JAN, "--different")
