@@ -192,6 +192,14 @@ def test_two_candidates_on_either_side_are_none() -> None:
     ]
 
 
+def test_what_a_subscription_costs_is_for_no_order() -> None:
+    subscription = {"source": "books", "source_id": "s", "contact_id": "eva", "status": "active", "currency": "EUR"}
+    eva = {"contact_id": "eva"}
+    for costs, found in ((100, []), (99, [linked("invoice", "R1", "order o", "amount", 2)])):
+        rows = {**subscription, "amount": Decimal(costs), "interval": "month", "started_at": noon(-60)}
+        assert links(sales_order=[order("o")], invoice=[invoice("R1", 2, **eva)], subscription=[rows]) == found
+
+
 def test_a_payment_without_an_order_settles_an_invoice_without_one() -> None:
     eva = {"contact_id": "eva"}
     for on, is_found in ((90, True), (-1, True), (91, False)):

@@ -41,24 +41,40 @@ free AS (
     ) AS named ON named.kind = span.kind AND named.order_id = sold.document_id
     WHERE sold.is_live AND named.order_id IS NULL
 ),
+-- What the customer's subscription costs in the same source is for the subscription, and for no order.
+recurring AS (
+    SELECT DISTINCT loose.kind, loose.document_id
+    FROM loose
+    INNER JOIN core.subscription AS subscription
+        ON subscription.source = loose.source
+        AND subscription.customer_id = loose.customer_id
+        AND subscription.currency = loose.currency
+        AND subscription.amount = loose.amount
+),
+single AS (
+    SELECT loose.*
+    FROM loose
+    LEFT JOIN recurring ON recurring.kind = loose.kind AND recurring.document_id = loose.document_id
+    WHERE recurring.document_id IS NULL
+),
 agreeing AS (
-    SELECT loose.kind, loose.document_id, free.order_id
-    FROM loose
+    SELECT single.kind, single.document_id, free.order_id
+    FROM single
     INNER JOIN free
-        ON free.kind = loose.kind
-        AND free.customer_id = loose.customer_id
-        AND free.currency = loose.currency
-        AND free.amount = loose.amount
-        AND free.day BETWEEN loose.first_day AND loose.last_day
+        ON free.kind = single.kind
+        AND free.customer_id = single.customer_id
+        AND free.currency = single.currency
+        AND free.amount = single.amount
+        AND free.day BETWEEN single.first_day AND single.last_day
     UNION
-    SELECT loose.kind, loose.document_id, free.order_id
-    FROM loose
+    SELECT single.kind, single.document_id, free.order_id
+    FROM single
     INNER JOIN free
-        ON free.kind = loose.kind
-        AND free.account_id = loose.account_id
-        AND free.currency = loose.currency
-        AND free.amount = loose.amount
-        AND free.day BETWEEN loose.first_day AND loose.last_day
+        ON free.kind = single.kind
+        AND free.account_id = single.account_id
+        AND free.currency = single.currency
+        AND free.amount = single.amount
+        AND free.day BETWEEN single.first_day AND single.last_day
 ),
 -- Only where neither side has another candidate.
 recognised AS (
