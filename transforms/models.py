@@ -33,6 +33,9 @@ LINKED_FROM: Mapping[str, str] = {
     "identity.assignment": "identity.record",
     "identity.history": "identity.record",
     "mart.touchpoint_effect": "mart.touchpoint_transition",
+    "core.customer_history": "core.customer",
+    "core.account_history": "core.account",
+    "core.product_history": "core.product",
 }
 
 #: table → column → the columns of other tables it is made of

@@ -63,7 +63,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Contract:
-    """One table of the warehouse."""
+    """One table of the warehouse; a lasting one cannot be made again from what the sources say today."""
 
     schema: str
     name: str
@@ -76,6 +76,7 @@ class Contract:
     freshness_hours: int | None
     version: str
     path: Path
+    is_lasting: bool = False
 
     @property
     def table(self) -> str:
@@ -148,6 +149,7 @@ def load_contract(path: Path) -> Contract:
         freshness_hours=int(str(sla["freshness"])) if "freshness" in sla else None,
         version=document.version or "0",
         path=path,
+        is_lasting=bool(_custom(table).get("lasting", False)),
     )
 
 
@@ -212,3 +214,9 @@ def tables() -> dict[str, Contract]:
     """All published tables by schema-qualified name: entities, then identity, core, mart, insight, meta."""
     derived = [load_contract(p) for p in sorted(CONTRACT_DIR.glob("*/*.odcs.yaml"))]
     return {c.table: c for c in [*entities().values(), *derived]}
+
+
+@functools.cache
+def lasting() -> tuple[Contract, ...]:
+    """Tables that must never be lost, since no source could give them again: ids, histories, how the nights went."""
+    return tuple(c for c in tables().values() if c.is_lasting)

@@ -82,6 +82,14 @@ def versions(home: Home) -> list[Version]:
     return found
 
 
+def newest(home: Home) -> Path | None:
+    """The file published last, also where the warehouse was rolled back since; None if there is none."""
+    known = versions(home)
+    if known:
+        return known[0].path
+    return home.warehouse if home.warehouse.exists() else None
+
+
 def rollback(home: Home, name: str | None = None) -> Version:
     """Make an older version the warehouse again: the one named, or the one before the current one.
 

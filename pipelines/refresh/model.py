@@ -5,15 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import duckdb
 import polars as pl
 
 import transforms.attribution
+import transforms.history
 import transforms.identity
 from pipelines.night import Night, progress
+from pipelines.refresh import history
 from transforms.models import LINKED_FROM, Model, build_model, column_lineage, load_models
 from warehouse import meta, store
 from warehouse.company import Company
@@ -51,6 +53,8 @@ def order_of(company: Company) -> list[str]:
 
 def upstream_of(company: Company, table: str) -> list[str]:
     """Tables that a table of the model is made from."""
+    if table in history.HISTORIES:
+        return history.upstream_of(table)
     if table in LINKED_FROM:
         return [LINKED_FROM[table]]
     return list(models_of(company)[table].upstream)
@@ -58,6 +62,8 @@ def upstream_of(company: Company, table: str) -> list[str]:
 
 def lineage_of(company: Company, table: str) -> Mapping[str, Sequence[tuple[str, str]]]:
     """Which columns each column of a table is made of; empty where it cannot be traced."""
+    if table in history.HISTORIES:
+        return history.lineage_of(table)
     models = models_of(company)
     return column_lineage({table: models[table]})[table] if table in models else {}
 
@@ -182,12 +188,14 @@ class Coded:
 
 
 _IDENTITY = Path(transforms.identity.__file__).parent
+_HISTORY = Path(transforms.history.__file__)
 
 #: How each table of LINKED_FROM is made.
 CODED: Mapping[str, Coded] = {
     ASSIGNMENT: Coded(_link, _IDENTITY),
     HISTORY: Coded(_keep_history, _IDENTITY),
     EFFECT: Coded(_learn_effects, Path(transforms.attribution.__file__)),
+    **{table: Coded(partial(history.keep, table=table), _HISTORY) for table in history.HISTORIES},
 }
 
 

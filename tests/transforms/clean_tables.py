@@ -8,6 +8,7 @@ from typing import Any
 
 import duckdb
 
+from pipelines.refresh import history
 from transforms import attribution, identity
 from transforms.models import LINKED_FROM, Model, build_model, load_models
 from warehouse import contracts
@@ -26,7 +27,7 @@ def database(
     """Clean tables with the given rows, the source and is_deleted filled in where a row is silent."""
     con = duckdb.connect()
     con.execute("SET TimeZone = 'UTC'")
-    for schema in ("clean", "meta", "identity", "mart"):
+    for schema in ("clean", "meta", "identity", "core", "mart"):
         con.execute(f"CREATE SCHEMA {schema}")
     for contract in contracts.entities().values():
         columns = ", ".join(f"{c.name} {c.duckdb_type}" for c in (*contract.columns, *contracts.SYSTEM_COLUMNS))
@@ -67,6 +68,9 @@ def build(con: duckdb.DuckDBPyConnection, *wanted: str) -> duckdb.DuckDBPyConnec
             for name, frame in (("assignment", linked.assignment), ("history", linked.history)):
                 con.register("linked_rows", frame)
                 con.execute(f"INSERT INTO identity.{name} BY NAME SELECT * FROM linked_rows")
+        for table, origin in history.HISTORIES.items():
+            if origin == model.table:
+                history.go_on(con, table, moment=NIGHT)
         if model.table == "mart.touchpoint_transition":
             con.register("effects", attribution.touchpoint_effects(con.sql(f"FROM {model.table}").pl()))
             con.execute("DELETE FROM mart.touchpoint_effect")

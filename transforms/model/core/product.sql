@@ -14,6 +14,7 @@ WITH ranked AS (
         product.weight_grams,
         product.is_active,
         product.created_at,
+        coalesce(product.source_updated_at, product.created_at) AS updated_at,
         coalesce(product.is_deleted, FALSE) AS is_deleted,
         product.source_id IS NULL AS is_implied,
         row_number() OVER (
@@ -48,6 +49,7 @@ survivor AS (
         coalesce(min_by(is_active, CASE WHEN is_active IS NOT NULL THEN choice END), TRUE)
             AND NOT bool_and(is_deleted) AS is_active,
         min(created_at) AS created_at,
+        max(updated_at) AS updated_at,
         string_agg(DISTINCT source, ', ' ORDER BY source) AS sources,
         count(*) AS records,
         bool_and(is_implied) AS is_implied
@@ -76,6 +78,7 @@ SELECT
     survivor.weight_grams,
     survivor.is_active,
     survivor.created_at,
+    survivor.updated_at,
     survivor.sources,
     survivor.records,
     survivor.is_implied

@@ -1,0 +1,100 @@
+"""Keeping the type 2 histories of the model: what was published last, and what the model says tonight.
+
+They go on from what was published, so that nights that were not leave nothing in them. How a history goes on is
+transforms/history.py's; which columns it follows is its contract's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import duckdb
+import polars as pl
+
+from pipelines.night import Night
+from transforms.history import BOOKKEEPING, advance
+from transforms.models import LINKED_FROM
+from warehouse import publish, store
+from warehouse.contracts import tables
+from warehouse.home import Home
+from warehouse.sql import literal, quoted, quoted_table
+
+#: Each history and the table whose changes it keeps.
+HISTORIES: Mapping[str, str] = {table: origin for table, origin in LINKED_FROM.items() if table == f"{origin}_history"}
+
+
+def keep(con: duckdb.DuckDBPyConnection, night: Night, *, table: str) -> None:
+    """Bring a history up to date with the night, from where it stood when it was published last."""
+    go_on(con, table, moment=night.moment, before=_published(con, night.company.home, table))
+
+
+def go_on(con: duckdb.DuckDBPyConnection, table: str, *, moment: datetime, before: pl.DataFrame | None = None) -> None:
+    """Bring a history up to date in one transaction; one that is so already is not written.
+
+    Args:
+        moment: the night's, with its zone.
+        before: the history so far; None takes the table as it stands.
+    """
+    contract = tables()[table]
+    key = contract.key[0]
+    if not store.exists(con, contract.schema, contract.name):
+        store.create_table(con, contract)
+    held = con.sql(f"FROM {quoted_table(table)} ORDER BY {quoted(key)}, valid_from").pl()
+    after = advance(held if before is None else before, _tonight(con, table), key=key, moment=moment)
+    after = after.select(c.name for c in contract.columns)
+    if after.equals(held):
+        return
+    con.begin()
+    con.execute(f"DROP TABLE {quoted_table(table)}")
+    store.create_table(con, contract)
+    con.register("history_rows", after)
+    con.execute(f"INSERT INTO {quoted_table(table)} BY NAME FROM history_rows")
+    con.commit()
+    con.unregister("history_rows")
+
+
+def upstream_of(table: str) -> list[str]:
+    """The table that a history follows, and where there is one, the table that says where its values come from."""
+    origin = HISTORIES[table]
+    return [origin, *(name for name in (f"{origin}_origin",) if name in tables())]
+
+
+def lineage_of(table: str) -> dict[str, list[tuple[str, str]]]:
+    """Which columns of other tables each column of a history is made of."""
+    origin, changed = HISTORIES[table], (upstream_of(table)[-1], "updated_at")
+    same = {name: [(origin, name)] for name in (tables()[table].key[0], *_tracked(table))}
+    return {
+        **same,
+        "valid_from": [(origin, "created_at"), changed],
+        "valid_to": [changed],
+        "source_updated_at": [changed],
+    }
+
+
+def _tracked(table: str) -> list[str]:
+    contract = tables()[table]
+    return [c.name for c in contract.columns if c.name not in (contract.key[0], *BOOKKEEPING)]
+
+
+def _tonight(con: duckdb.DuckDBPyConnection, table: str) -> pl.DataFrame:
+    """What is told tonight, with the last change of the records it is taken from, or of all where that is not known."""
+    origin, values = HISTORIES[table], upstream_of(table)[-1]
+    key, tracked = quoted(tables()[table].key[0]), _tracked(table)
+    columns = ", ".join(quoted(name) for name in tracked)
+    changed = "updated_at"
+    if values != origin:
+        names = ", ".join(literal(name) for name in tracked)
+        changed = f"(SELECT max(updated_at) FROM {values} AS o WHERE o.{key} = told.{key} AND column_name IN ({names}))"
+    return con.sql(f"SELECT {key}, {columns}, created_at, {changed} AS source_updated_at FROM {origin} AS told").pl()
+
+
+def _published(con: duckdb.DuckDBPyConnection, home: Home, table: str) -> pl.DataFrame | None:
+    """The history as it was published last; None where it never was."""
+    version = publish.newest(home)
+    if version is None:
+        return None
+    with store.attached(con, version, "published") as catalog:
+        if table not in store.tables_in(con, catalog):
+            return None
+        return con.sql(f"FROM {quoted(catalog)}.{quoted_table(table)}").pl()
