@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime
+from pathlib import Path
 
 import duckdb
 
@@ -39,13 +40,14 @@ def take_over(con: duckdb.DuckDBPyConnection, home: Home) -> dict[str, int]:
         if not taken:
             return {}
         con.begin()
-        counts = {c.table: _copy(con, c, catalog) for c in taken}
-        told = f"The build database lacked {', '.join(counts)}; taken over from version {version.stem}."
-        meta.ensure(con)
-        now = datetime.now(UTC)
-        row = (f"restore-{version.stem}", "restore", None, now, now, "succeeded", sum(counts.values()), told)
-        meta.insert_rows(con, "run", [row])
-        con.commit()
+        try:
+            counts = {c.table: _copy(con, c, catalog) for c in taken}
+            told = f"The build database lacked {', '.join(counts)}; taken over from version {version.stem}."
+            _note(con, version, sum(counts.values()), told)
+            con.commit()
+        except BaseException:
+            con.rollback()
+            raise
     log.warning(told)
     return counts
 
@@ -59,3 +61,9 @@ def _copy(con: duckdb.DuckDBPyConnection, contract: contracts.Contract, catalog:
     store.comment(con, contract)
     row = con.execute(f"SELECT count(*) FROM {published}").fetchone()
     return int(row[0]) if row else 0
+
+
+def _note(con: duckdb.DuckDBPyConnection, version: Path, rows: int, told: str) -> None:
+    meta.ensure(con)
+    now = datetime.now(UTC)
+    meta.insert_rows(con, "run", [(f"restore-{version.stem}", "restore", None, now, now, "succeeded", rows, told)])

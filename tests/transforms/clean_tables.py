@@ -54,8 +54,9 @@ def database(
 
 
 def build(con: duckdb.DuckDBPyConnection, *wanted: str) -> duckdb.DuckDBPyConnection:
-    """The wanted models and those they read (default: all), and what code makes between them."""
+    """The wanted models and those they read (default: all), and what code makes between them, at meta.night's time."""
     models = load_models()
+    ((now,),) = con.execute("SELECT now FROM meta.night").fetchall()
     needed = _needed(models, wanted or list(models))
     for model in models.values():
         if model.table not in needed:
@@ -63,14 +64,14 @@ def build(con: duckdb.DuckDBPyConnection, *wanted: str) -> duckdb.DuckDBPyConnec
         build_model(con, model)
         if model.table == "identity.record":
             previous = con.sql("FROM identity.assignment").pl()
-            linked = identity.link(con.sql("FROM identity.record").pl(), previous, happened_at=NIGHT)
+            linked = identity.link(con.sql("FROM identity.record").pl(), previous, happened_at=now)
             con.execute("DELETE FROM identity.assignment")
             for name, frame in (("assignment", linked.assignment), ("history", linked.history)):
                 con.register("linked_rows", frame)
                 con.execute(f"INSERT INTO identity.{name} BY NAME SELECT * FROM linked_rows")
         for table, origin in history.HISTORIES.items():
             if origin == model.table:
-                history.go_on(con, table, moment=NIGHT)
+                history.go_on(con, table, moment=now)
         if model.table == "mart.touchpoint_transition":
             con.register("effects", attribution.touchpoint_effects(con.sql(f"FROM {model.table}").pl()))
             con.execute("DELETE FROM mart.touchpoint_effect")
