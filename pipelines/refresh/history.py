@@ -7,6 +7,7 @@ transforms/history.py's; which columns it follows is its contract's.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 import duckdb
@@ -26,22 +27,31 @@ HISTORIES: Mapping[str, str] = {table: origin for table, origin in LINKED_FROM.i
 
 def keep(con: duckdb.DuckDBPyConnection, night: Night, *, table: str) -> None:
     """Bring a history up to date with the night, from where it stood when it was published last."""
-    go_on(con, table, moment=night.moment, before=_published(con, night.company.home, table))
+    go_on(con, table, moment=night.moment, published=_published(con, night.company.home, table))
 
 
-def go_on(con: duckdb.DuckDBPyConnection, table: str, *, moment: datetime, before: pl.DataFrame | None = None) -> None:
+@dataclass(frozen=True)
+class Published:
+    """A history as it was published last, and the moment of that night."""
+
+    rows: pl.DataFrame
+    moment: datetime
+
+
+def go_on(con: duckdb.DuckDBPyConnection, table: str, *, moment: datetime, published: Published | None = None) -> None:
     """Bring a history up to date in one transaction; one that is so already is not written.
 
     Args:
         moment: the night's, with its zone.
-        before: the history so far; None takes the table as it stands.
+        published: what it goes on from; None takes the table as it stands.
     """
     contract = tables()[table]
     key = contract.key[0]
     if not store.exists(con, contract.schema, contract.name):
         store.create_table(con, contract)
     held = con.sql(f"FROM {quoted_table(table)} ORDER BY {quoted(key)}, valid_from").pl()
-    after = advance(held if before is None else before, _tonight(con, table), key=key, moment=moment)
+    before, since = (published.rows, published.moment) if published else (held, None)
+    after = advance(before, _tonight(con, table), key=key, moment=moment, since=since)
     after = after.select(c.name for c in contract.columns)
     if after.equals(held):
         return
@@ -64,17 +74,17 @@ def lineage_of(table: str) -> dict[str, list[tuple[str, str]]]:
     """Which columns of other tables each column of a history is made of."""
     origin, changed = HISTORIES[table], (upstream_of(table)[-1], "updated_at")
     same = {name: [(origin, name)] for name in (tables()[table].key[0], *_tracked(table))}
-    return {
-        **same,
-        "valid_from": [(origin, "created_at"), changed],
-        "valid_to": [changed],
-        "source_updated_at": [changed],
-    }
+    return {**same, "valid_from": [(origin, _first_seen(origin)), changed], "valid_to": [changed]}
 
 
 def _tracked(table: str) -> list[str]:
     contract = tables()[table]
     return [c.name for c in contract.columns if c.name not in (contract.key[0], *BOOKKEEPING)]
+
+
+def _first_seen(origin: str) -> str:
+    names = {c.name for c in tables()[origin].columns}
+    return "first_seen_at" if "first_seen_at" in names else "created_at"
 
 
 def _tonight(con: duckdb.DuckDBPyConnection, table: str) -> pl.DataFrame:
@@ -86,10 +96,11 @@ def _tonight(con: duckdb.DuckDBPyConnection, table: str) -> pl.DataFrame:
     if values != origin:
         names = ", ".join(literal(name) for name in tracked)
         changed = f"(SELECT max(updated_at) FROM {values} AS o WHERE o.{key} = told.{key} AND column_name IN ({names}))"
-    return con.sql(f"SELECT {key}, {columns}, created_at, {changed} AS source_updated_at FROM {origin} AS told").pl()
+    query = f"SELECT {key}, {columns}, {_first_seen(origin)} AS first_seen_at, {changed} AS source_updated_at"
+    return con.sql(f"{query} FROM {origin} AS told").pl()
 
 
-def _published(con: duckdb.DuckDBPyConnection, home: Home, table: str) -> pl.DataFrame | None:
+def _published(con: duckdb.DuckDBPyConnection, home: Home, table: str) -> Published | None:
     """The history as it was published last; None where it never was."""
     version = publish.newest(home)
     if version is None:
@@ -97,4 +108,10 @@ def _published(con: duckdb.DuckDBPyConnection, home: Home, table: str) -> pl.Dat
     with store.attached(con, version, "published") as catalog:
         if table not in store.tables_in(con, catalog):
             return None
-        return con.sql(f"FROM {quoted(catalog)}.{quoted_table(table)}").pl()
+        rows = con.sql(f"FROM {quoted(catalog)}.{quoted_table(table)}").pl()
+        # Where the company names its day, the night knew no more than that day.
+        ((moment,),) = con.execute(
+            "SELECT least(now, CAST(as_of + INTERVAL 1 DAY AS TIMESTAMP) AT TIME ZONE timezone) "
+            f"FROM {quoted(catalog)}.meta.night"
+        ).fetchall()
+        return Published(rows, moment)

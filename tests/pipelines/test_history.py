@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -16,16 +17,17 @@ import pytest
 from pipelines.night import Night, building
 from pipelines.refresh import history, model
 from tests.pipelines.conftest import Tiny, write_company
-from warehouse import contracts, publish, store
+from warehouse import contracts, meta, publish, store
 from warehouse.company import Company, load_company
 from warehouse.contracts import tables
 
 PRODUCT, HISTORY = "core.product", "core.product_history"
 START = datetime(2024, 1, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
 
 
 def day(number: float) -> datetime:
-    return START + timedelta(days=number)
+    return START + number * DAY
 
 
 @dataclass
@@ -41,17 +43,19 @@ class Shop:
         if price is not None:
             self.con.execute(
                 f"INSERT INTO {PRODUCT} BY NAME SELECT 'sku:TEA' AS product_id, ? AS price, 'EUR' AS price_currency, "
-                "TRUE AS is_active, ? AS created_at, ? AS updated_at, 1 AS records, FALSE AS is_implied",
+                "TRUE AS is_active, ? AS first_seen_at, ? AS updated_at, 1 AS records, FALSE AS is_implied",
                 [price, day(0), None if updated is None else day(updated)],
             )
-        history.keep(self.con, Night(self.company, "run", day(number)), table=HISTORY)
+        night = Night(self.company, "run", day(number))
+        meta.replace_rows(self.con, "night", [("run", night.as_of, night.now, "EUR", "Europe/Berlin", "DE")])
+        history.keep(self.con, night, table=HISTORY)
 
     def publish(self, number: float) -> publish.Version:
         return publish.publish(self.con, self.company.home, now=day(number), keep=9).version
 
     def versions(self) -> list[tuple[Any, ...]]:
         rows = self.con.execute(f"SELECT price::INTEGER, valid_from, valid_to FROM {HISTORY} ORDER BY 2").fetchall()
-        return [(price, (since - START).days, until and (until - START).days) for price, since, until in rows]
+        return [(price, (since - START) / DAY, until and (until - START) / DAY) for price, since, until in rows]
 
 
 @pytest.fixture
@@ -67,10 +71,10 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
 
 
 def test_every_version_is_kept_night_after_night(shop: Shop) -> None:
-    for number, price, updated in ((10, 5, 0), (11, 6, 10), (12, 6, 10), (13, None, None), (15, 6, 10)):
+    for number, price, updated in ((10, 5, 0), (11, 6, 10.5), (12, 6, 10.5), (13, None, None), (15, 6, 10.5)):
         shop.night(number, price, updated=updated)
         shop.publish(number)
-    assert shop.versions() == [(5, 0, 10), (6, 10, 13), (6, 15, None)]
+    assert shop.versions() == [(5, 0, 10.5), (6, 10.5, 13), (6, 15, None)]
 
 
 def test_nights_that_were_not_published_leave_nothing(shop: Shop) -> None:
@@ -172,6 +176,13 @@ def test_the_example_of_the_contract_gives_the_price_at_the_time_of_each_order(s
     assert shop.con.execute(f"{example} ORDER BY 1").fetchall() == [("o15", 5, 5), ("o25", 5, 6)]
 
 
+def test_the_example_of_the_readme_gives_every_order_a_version(first_night: Tiny) -> None:
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```sql\n([^`]*core\.customer_history[^`]*)```", readme)
+    query = example.replace("h.city", "h.dated_by")
+    assert {row[2] for row in first_night.ask(query)} == {"first_seen"}
+
+
 def test_the_night_of_a_chosen_day_knows_until_its_end(shop: Shop) -> None:
     config = shop.company.root / "millpond.toml"
     config.write_text(config.read_text().replace('country = "DE"', 'country = "DE"\nas_of = 2024-01-05'))
@@ -182,7 +193,7 @@ def test_the_night_of_a_chosen_day_knows_until_its_end(shop: Shop) -> None:
 def test_columns_are_traced_to_what_they_follow(shop: Shop) -> None:
     lineage = model.lineage_of(shop.company, "core.customer_history")
     assert lineage["city"] == [("core.customer", "city")]
-    assert lineage["source_updated_at"] == [("core.customer_origin", "updated_at")]
+    assert lineage["valid_to"] == [("core.customer_origin", "updated_at")]
     for table in history.HISTORIES:
         known = set(model.lineage_of(shop.company, table))
         assert known >= {c.name for c in tables()[table].columns} - {"is_current", "dated_by", "recorded_at"}
