@@ -34,7 +34,7 @@ def take_over(con: duckdb.DuckDBPyConnection, home: Home) -> dict[str, int]:
     version = publish.newest(home) if lost else None
     if version is None:
         return {}
-    with store.attached(con, version, "published") as catalog:
+    with store.attached(con, version, "published", mend=publish.DAMAGED) as catalog:
         there = store.tables_in(con, catalog)
         taken = [c for c in lost if c.table in there]
         if not taken:

@@ -21,6 +21,9 @@ from warehouse.store import SCHEMAS, StoreError, connect
 
 log = logging.getLogger(__name__)
 
+#: What to do about a version that cannot be read.
+DAMAGED = "If it is damaged, delete it, and the version before it is used."
+
 #: Bookkeeping of the pipeline that analysts have no use for.
 PRIVATE_TABLES = frozenset({"meta.built"})
 

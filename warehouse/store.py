@@ -101,16 +101,16 @@ def exists(con: duckdb.DuckDBPyConnection, schema: str, table: str) -> bool:
 
 
 @contextmanager
-def attached(con: duckdb.DuckDBPyConnection, path: Path, catalog: str) -> Iterator[str]:
+def attached(con: duckdb.DuckDBPyConnection, path: Path, catalog: str, *, mend: str = "") -> Iterator[str]:
     """Attach a data file read-only under a catalog name, and give that name.
 
     Raises:
-        StoreError: the file cannot be read.
+        StoreError: the file cannot be read; `mend` ends the message.
     """
     try:
         con.execute(f"ATTACH {literal(str(path))} AS {quoted(catalog)} (READ_ONLY)")
     except duckdb.Error as error:
-        raise StoreError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
+        raise StoreError(f"{path} cannot be read: {str(error).splitlines()[0]} {mend}".strip()) from error
     try:
         yield catalog
     finally:

@@ -105,7 +105,7 @@ def _published(con: duckdb.DuckDBPyConnection, home: Home, table: str) -> Publis
     version = publish.newest(home)
     if version is None:
         return None
-    with store.attached(con, version, "published") as catalog:
+    with store.attached(con, version, "published", mend=publish.DAMAGED) as catalog:
         if table not in store.tables_in(con, catalog):
             return None
         rows = con.sql(f"FROM {quoted(catalog)}.{quoted_table(table)}").pl()

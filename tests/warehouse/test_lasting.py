@@ -81,7 +81,7 @@ def test_taking_over_is_all_or_nothing(home: Home, monkeypatch: pytest.MonkeyPat
 def test_a_damaged_version_is_named(home: Home) -> None:
     (version,) = home.versions.glob("*.duckdb")
     version.write_bytes(b"no database")
-    with pytest.raises(store.StoreError, match=f"{version.name} cannot be read"):
+    with pytest.raises(store.StoreError, match=f"{version.name} cannot be read.*delete it"):
         take_over(home)
 
 
