@@ -95,9 +95,10 @@ def _tonight(con: duckdb.DuckDBPyConnection, table: str) -> pl.DataFrame:
     changed = "updated_at"
     if values != origin:
         names = ", ".join(literal(name) for name in tracked)
-        changed = f"(SELECT max(updated_at) FROM {values} AS o WHERE o.{key} = told.{key} AND column_name IN ({names}))"
+        of_values = f"o.{key} = told.{key} AND o.column_name IN ({names})"
+        changed = f"(SELECT max(o.updated_at) FROM {quoted_table(values)} AS o WHERE {of_values})"
     query = f"SELECT {key}, {columns}, {_first_seen(origin)} AS first_seen_at, {changed} AS source_updated_at"
-    return con.sql(f"{query} FROM {origin} AS told").pl()
+    return con.sql(f"{query} FROM {quoted_table(origin)} AS told").pl()
 
 
 def _published(con: duckdb.DuckDBPyConnection, home: Home, table: str) -> Published | None:

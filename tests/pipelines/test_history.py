@@ -143,10 +143,9 @@ def test_a_column_that_the_contract_gains_is_empty_in_what_is_over(shop: Shop, m
         shop.night(number, price)
         shop.publish(number)
     contract = tables()[HISTORY]
-    name = next(c for c in tables()[PRODUCT].columns if c.name == "price_base")
-    wider = replace(contract, columns=(*contract.columns[:5], name, *contract.columns[5:]))
+    more = tables()[PRODUCT].column("price_base")
+    wider = replace(contract, columns=(*contract.columns[:5], more, *contract.columns[5:]))
     monkeypatch.setitem(tables(), HISTORY, wider)
-    shop.con.execute(f"UPDATE {PRODUCT} SET price_base = 7")
     shop.night(12, 6)
     shop.con.execute(f"UPDATE {PRODUCT} SET price_base = 7")
     history.keep(shop.con, Night(shop.company, "run", day(12)), table=HISTORY)
@@ -162,16 +161,10 @@ def test_the_example_of_the_contract_gives_the_price_at_the_time_of_each_order(s
     for name in ("core.sales_order", "core.order_line"):
         store.create_table(shop.con, tables()[name])
     for number in (15, 25):
-        key = {"order_id": f"o{number}", "product_id": "sku:TEA", "ordered_at": day(number)}
-        shop.con.execute(
-            "INSERT INTO core.sales_order BY NAME SELECT $order_id AS order_id, $ordered_at AS ordered_at",
-            {name: key[name] for name in ("order_id", "ordered_at")},
-        )
-        shop.con.execute(
-            "INSERT INTO core.order_line BY NAME SELECT $order_id AS order_line_id, $order_id AS order_id, "
-            "$product_id AS product_id, 5 AS unit_price",
-            {name: key[name] for name in ("order_id", "product_id")},
-        )
+        line = "SELECT 'o' || $1 AS order_id, 'o' || $1 AS order_line_id, 'sku:TEA' AS product_id, 5 AS unit_price"
+        shop.con.execute(f"INSERT INTO core.order_line BY NAME {line}", [number])
+        order = "SELECT 'o' || $1 AS order_id, $2 AS ordered_at"
+        shop.con.execute(f"INSERT INTO core.sales_order BY NAME {order}", [number, day(number)])
     example = tables()[HISTORY].description.split("`")[1]
     assert shop.con.execute(f"{example} ORDER BY 1").fetchall() == [("o15", 5, 5), ("o25", 5, 6)]
 
@@ -226,5 +219,5 @@ def test_a_lost_build_takes_ids_and_histories_from_the_warehouse(tiny: Tiny) -> 
     ]
     ((status, message),) = tiny.ask("SELECT status, message FROM meta.run WHERE kind = 'restore'")
     assert status == "succeeded"
-    assert all(f"{c.table}" in message for c in contracts.lasting())
+    assert all(c.table in message for c in contracts.lasting())
     assert tiny.ask("SELECT count(DISTINCT run_id) FROM meta.table_count") == [(2,)]
