@@ -51,7 +51,8 @@ def _dictionary() -> Iterator[str]:
             yield "Every clean table also carries:\n"
             yield from _columns(SYSTEM_COLUMNS, {})
         for contract in sorted(own, key=lambda c: c.name):
-            yield f"### {contract.table}\n\n{contract.description} {contract.grain}\n"
+            kept = " Kept for good: no source could give it again." if contract.is_lasting else ""
+            yield f"### {contract.table}\n\n{contract.description} {contract.grain}{kept}\n"
             yield from _columns(contract.columns, _targets(contract))
             yield from _rules(contract)
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import duckdb
 
 from connectors.base import Source
-from warehouse import locks, meta, store
+from warehouse import lasting, locks, meta, store
 from warehouse.company import Company, SourceConfig
 
 Progress = Callable[[str, int, int | None], None]
@@ -49,6 +49,14 @@ class Night:
         """The business day the night is for."""
         return self.company.config.as_of or self.now.astimezone(ZoneInfo(self.company.config.timezone)).date()
 
+    @property
+    def moment(self) -> datetime:
+        """Up to when the night knows, in UTC: now, or the end of the day that millpond.toml names as `as_of`."""
+        if self.company.config.as_of is None:
+            return self.now
+        midnight = datetime.combine(self.as_of + timedelta(days=1), time(), ZoneInfo(self.company.config.timezone))
+        return midnight.astimezone(UTC)
+
 
 def begin(company: Company, run_id: str, now: datetime | None = None) -> Night:
     """A night that starts now, to the second."""
@@ -57,8 +65,9 @@ def begin(company: Company, run_id: str, now: datetime | None = None) -> Night:
 
 @contextmanager
 def building(company: Company) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Hold the build database for writing; waits for whoever has it."""
+    """Hold the build database for writing; waits for whoever has it. What it lost of lasting tables comes back."""
     with locks.hold(company.home, "build"), store.open_build(company.home) as con:
+        lasting.take_over(con, company.home)
         meta.ensure(con)
         yield con
 

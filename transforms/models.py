@@ -41,6 +41,9 @@ LINKED_FROM: Mapping[str, tuple[str, ...]] = {
     "identity.linkage": (*_LINKING, "identity.assignment"),
     "identity.account": ("identity.company",),
     "mart.touchpoint_effect": ("mart.touchpoint_transition",),
+    "core.customer_history": ("core.customer", "core.customer_origin"),
+    "core.account_history": ("core.account", "core.account_origin"),
+    "core.product_history": ("core.product",),
 }
 
 #: table → column → the columns of other tables it is made of

@@ -63,7 +63,11 @@ class Rule:
 
 @dataclass(frozen=True)
 class Contract:
-    """One table of the warehouse. `any_count`: that it has few rows or none tells nothing, as people work them off."""
+    """One table of the warehouse.
+
+    `is_lasting`: that it cannot be made again from what the sources say today. `any_count`: that it has few rows or
+    none tells nothing, as people work them off.
+    """
 
     schema: str
     name: str
@@ -77,6 +81,7 @@ class Contract:
     version: str
     path: Path
     any_count: bool = False
+    is_lasting: bool = False
 
     @property
     def table(self) -> str:
@@ -150,6 +155,7 @@ def load_contract(path: Path) -> Contract:
         version=document.version or "0",
         path=path,
         any_count=bool(_custom(table).get("anyCount", False)),
+        is_lasting=bool(_custom(table).get("lasting", False)),
     )
 
 
@@ -214,3 +220,9 @@ def tables() -> dict[str, Contract]:
     """All published tables by schema-qualified name: entities, then identity, core, mart, insight, meta."""
     derived = [load_contract(p) for p in sorted(CONTRACT_DIR.glob("*/*.odcs.yaml"))]
     return {c.table: c for c in [*entities().values(), *derived]}
+
+
+@functools.cache
+def lasting() -> tuple[Contract, ...]:
+    """Tables that must never be lost, since no source could give them again: ids, histories, how the nights went."""
+    return tuple(c for c in tables().values() if c.is_lasting)

@@ -21,6 +21,9 @@ from warehouse.store import SCHEMAS, StoreError, connect, sync
 
 log = logging.getLogger(__name__)
 
+#: What to do about a version that cannot be read.
+DAMAGED = "If it is damaged, delete it, and the version before it is used."
+
 #: Bookkeeping of the pipeline that analysts have no use for.
 PRIVATE_TABLES = frozenset({"meta.built"})
 
@@ -80,6 +83,14 @@ def versions(home: Home) -> list[Version]:
         stamp = datetime.strptime(path.stem[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
         found.append(Version(path.stem, path, stamp, stat.st_size, stat.st_ino == current))
     return found
+
+
+def newest(home: Home) -> Path | None:
+    """The file published last, also where the warehouse was rolled back since; None if there is none."""
+    known = versions(home)
+    if known:
+        return known[0].path
+    return home.warehouse if home.warehouse.exists() else None
 
 
 def rollback(home: Home, name: str | None = None) -> Version:

@@ -75,15 +75,8 @@ def attached_raw(con: duckdb.DuckDBPyConnection, home: Home, source: str) -> Ite
     if not path.exists():
         raise StoreError(f"Source {source} has never been loaded: {path} does not exist. Run `millpond run`.")
     catalog = f"raw_{source}"
-    with locks.hold(home, catalog):
-        try:
-            con.execute(f"ATTACH {literal(str(path))} AS {quoted(catalog)} (READ_ONLY)")
-        except duckdb.IOException as error:
-            raise StoreError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
-        try:
-            yield catalog
-        finally:
-            con.execute(f"DETACH {quoted(catalog)}")
+    with locks.hold(home, catalog), attached(con, path, catalog):
+        yield catalog
 
 
 def raw_columns(con: duckdb.DuckDBPyConnection, catalog: str) -> dict[str, dict[str, str]]:
@@ -109,13 +102,54 @@ def exists(con: duckdb.DuckDBPyConnection, schema: str, table: str) -> bool:
     return bool(found and found[0])
 
 
+@contextmanager
+def attached(con: duckdb.DuckDBPyConnection, path: Path, catalog: str, *, mend: str = "") -> Iterator[str]:
+    """Attach a data file read-only under a catalog name, and give that name.
+
+    Raises:
+        StoreError: the file cannot be read; `mend` ends the message.
+    """
+    try:
+        con.execute(f"ATTACH {literal(str(path))} AS {quoted(catalog)} (READ_ONLY)")
+    except duckdb.Error as error:
+        raise StoreError(f"{path} cannot be read: {str(error).splitlines()[0]} {mend}".strip()) from error
+    try:
+        yield catalog
+    finally:
+        con.execute(f"DETACH {quoted(catalog)}")
+
+
+def tables_in(con: duckdb.DuckDBPyConnection, catalog: str | None = None) -> set[str]:
+    """Schema-qualified names of the tables of a catalog; default: the current database."""
+    rows = con.execute(
+        "SELECT schema_name || '.' || table_name FROM duckdb_tables() "
+        "WHERE database_name = coalesce(?, current_database()) AND NOT temporary",
+        [catalog],
+    ).fetchall()
+    return {name for (name,) in rows}
+
+
 def create_table(con: duckdb.DuckDBPyConnection, contract: Contract) -> None:
-    """Create a contract's table if it is absent, with comments."""
+    """Create a contract's table if it is absent, with comments; one that is there gains the columns that it lacks."""
     if exists(con, contract.schema, contract.name):
+        _add_columns(con, contract)
         return
     con.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(contract.schema)}")
     columns = ", ".join(f"{quoted(c.name)} {c.duckdb_type}" for c in contract.columns)
     con.execute(f"CREATE TABLE IF NOT EXISTS {quoted_table(contract.table)} ({columns})")
+    comment(con, contract)
+
+
+def _add_columns(con: duckdb.DuckDBPyConnection, contract: Contract) -> None:
+    """Bring new columns of the contract into its table, empty and in the contract's order; its rows stay."""
+    table = quoted_table(contract.table)
+    held = [name for name, *_ in con.execute(f"SELECT * FROM {table} LIMIT 0").description]
+    wanted = {c.name: c.duckdb_type for c in contract.columns}
+    if wanted.keys() <= set(held):
+        return
+    columns = [quoted(n) if n in held else f"CAST(NULL AS {kind}) AS {quoted(n)}" for n, kind in wanted.items()]
+    columns += [quoted(n) for n in held if n not in wanted]
+    con.execute(f"CREATE OR REPLACE TABLE {table} AS SELECT {', '.join(columns)} FROM {table}")
     comment(con, contract)
 
 

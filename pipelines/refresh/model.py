@@ -6,15 +6,17 @@ import graphlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import duckdb
 import polars as pl
 
 import transforms.attribution
+import transforms.history
 import transforms.identity
 from pipelines.night import Night, progress
+from pipelines.refresh import history
 from transforms.models import LINKED_FROM, Model, build_model, column_lineage, load_models
 from warehouse import meta, store
 from warehouse.company import Company
@@ -58,6 +60,8 @@ def upstream_of(company: Company, table: str) -> list[str]:
 
 def lineage_of(company: Company, table: str) -> Mapping[str, Sequence[tuple[str, str]]]:
     """Which columns each column of a table is made of; empty where it cannot be traced."""
+    if table in history.HISTORIES:
+        return history.lineage_of(table)
     models = models_of(company)
     return column_lineage({table: models[table]})[table] if table in models else {}
 
@@ -222,6 +226,7 @@ class Coded:
 
 
 _IDENTITY = Path(transforms.identity.__file__).parent
+_HISTORY = Path(transforms.history.__file__)
 
 #: How each table of LINKED_FROM is made.
 CODED: Mapping[str, Coded] = {
@@ -233,6 +238,7 @@ CODED: Mapping[str, Coded] = {
     LINKAGE: Coded(_with_assignment, _IDENTITY),
     ACCOUNT: Coded(_link_companies, _IDENTITY),
     EFFECT: Coded(_learn_effects, Path(transforms.attribution.__file__)),
+    **{table: Coded(partial(history.keep, table=table), _HISTORY) for table in history.HISTORIES},
 }
 
 

@@ -9,7 +9,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,14 @@ from typer.testing import CliRunner
 from bench.marts import by_key, compared, differing, numbers, rightly_told
 from bench.truth import identity_score, merged_pairs
 from pipelines.cli import load_commands
+from pipelines.refresh.history import HISTORIES
 from pipelines.run import Outcome, run_night
 from sandbox import generate
 from sandbox.expected import EXPECTED, Facts, Rows
-from sandbox.serve import Sandbox, next_night, serving
+from sandbox.serve import Sandbox, next_night, serving, store_path
+from sandbox.store import Store
 from sandbox.vendor import Changed
+from transforms.history import BOOKKEEPING
 from warehouse.company import Company, load_company
 from warehouse.contracts import entities, tables
 from warehouse.home import Home
@@ -91,6 +94,7 @@ def second(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Later:
     # Times of files go along: they tell the night what has not changed.
     shutil.copytree(demo.company.root, folder)
     changes = next_night(folder)
+    generate.next_day(folder)
     company, outcome = night_over(folder)
     assert outcome.published, outcome.failure
     assert outcome.failed_loads == {}
@@ -575,3 +579,54 @@ def test_undone_decisions_leave_everything_as_it_was_with_the_same_ids(decided: 
         ("same", False),
         ("different", False),
     ]
+
+
+def test_histories_hold_what_the_shop_says_it_changed_and_when(demo: Demo, second: Later) -> None:
+    shop = Store(store_path(second.demo.company.root, "shopify"))
+    changed = second.changes["shopify"]
+    variants = [v for key in changed["product"].changed for v in shop.page("variant", limit=100, parent=key)]
+    people = [record for key in changed["customer"].changed if (record := shop.get("customer", key))]
+    shop.close()
+    assert len(variants) >= 2
+    assert len(people) >= 5
+    prices = {f"sku:{v.body['sku']}": (Decimal(v.body["price"]), moment(v.updated)) for v in variants}
+    towns = {f"contact:shop:{r.id}": (r.body["address"]["city"], moment(r.updated)) for r in people}
+    current = "SELECT {}, {}, valid_from FROM {} WHERE is_current AND dated_by = 'source'"
+    priced = second.demo.ask(current.format("product_id", "price", "core.product_history"))
+    assert {key: told for key, *told in priced} == {key: list(told) for key, told in prices.items()}
+    known = "core.customer_history JOIN core.customer_identity USING (customer_id)"
+    moved = second.demo.ask(current.format("record_id", "city", known))
+    assert {key: told for key, *told in moved if key in towns} == {key: list(told) for key, told in towns.items()}
+    before = dict(demo.ask("SELECT product_id, price FROM core.product"))
+    ended = second.demo.ask("SELECT product_id, price, valid_to FROM core.product_history WHERE NOT is_current")
+    assert ended == [(key, before[key], prices[key][1]) for key, *_ in ended]
+    assert len(ended) == len(prices)
+
+
+def moment(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+@pytest.mark.parametrize("table", HISTORIES)
+def test_histories_end_exactly_what_differs_from_the_night_before(demo: Demo, second: Later, table: str) -> None:
+    followed = [c.name for c in tables()[table].columns if c.name not in BOOKKEEPING]
+    columns = ", ".join(f'"{name}"' for name in followed)
+    before, after = (set(one.ask(f"SELECT {columns} FROM {HISTORIES[table]}")) for one in (demo, second.demo))
+    ended = second.demo.ask(f"SELECT {columns} FROM {table} WHERE NOT is_current")
+    assert ended
+    assert set(ended) == before - after
+    assert len(ended) == len(set(ended))
+
+
+def test_every_order_finds_its_customer_and_price_as_of_then(demo: Demo) -> None:
+    for table, things in (
+        ("core.customer_history", "core.sales_order"),
+        ("core.product_history", "core.order_line JOIN core.sales_order USING (order_id, customer_id)"),
+    ):
+        key = tables()[table].key[0]
+        as_of = (
+            f"t.{key} = h.{key} AND h.valid_from <= t.ordered_at AND (h.valid_to > t.ordered_at OR h.valid_to IS NULL)"
+        )
+        times = f"SELECT {key}, ordered_at FROM {things} WHERE {key} IS NOT NULL"
+        assert demo.ask(f"SELECT count(*) > 1000, count(*) - count(h.{key}) FROM ({times}) AS t "
+                        f"LEFT JOIN {table} AS h ON {as_of}") == [(True, 0)]  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Any
 
 import duckdb
 
+from pipelines.refresh import history
 from transforms import attribution, identity
 from transforms.models import LINKED_FROM, Model, build_model, load_models
 from warehouse import contracts
@@ -27,7 +28,7 @@ def database(
     """Clean tables with the given rows, the source and is_deleted filled in where a row is silent."""
     con = duckdb.connect()
     con.execute("SET TimeZone = 'UTC'")
-    for schema in ("clean", "meta", "identity", "mart"):
+    for schema in ("clean", "meta", "identity", "core", "mart"):
         con.execute(f"CREATE SCHEMA {schema}")
     for contract in contracts.entities().values():
         columns = ", ".join(f"{c.name} {c.duckdb_type}" for c in (*contract.columns, *contracts.SYSTEM_COLUMNS))
@@ -54,8 +55,9 @@ def database(
 
 
 def build(con: duckdb.DuckDBPyConnection, *wanted: str) -> duckdb.DuckDBPyConnection:
-    """The wanted models and those they read (default: all), and what code makes between them."""
+    """The wanted models and those they read (default: all), and what code makes between them, at meta.night's time."""
     models = load_models()
+    ((now,),) = con.execute("SELECT now FROM meta.night").fetchall()
     needed = _needed(models, wanted or list(models))
     for model in models.values():
         if model.table not in needed:
@@ -63,7 +65,7 @@ def build(con: duckdb.DuckDBPyConnection, *wanted: str) -> duckdb.DuckDBPyConnec
         build_model(con, model)
         if model.table == "identity.record":
             previous = con.sql("FROM identity.assignment").pl()
-            linked = identity.link(con.sql("FROM identity.record").pl(), previous, happened_at=NIGHT)
+            linked = identity.link(con.sql("FROM identity.record").pl(), previous, happened_at=now)
             con.execute("DELETE FROM identity.assignment")
             con.execute("DELETE FROM identity.uncertain_pair")
             for name, frame in (
@@ -80,6 +82,9 @@ def build(con: duckdb.DuckDBPyConnection, *wanted: str) -> duckdb.DuckDBPyConnec
             )
             con.execute("DELETE FROM identity.account")
             con.execute("INSERT INTO identity.account BY NAME SELECT * FROM accounts")
+        for table, origin in history.HISTORIES.items():
+            if origin == model.table:
+                history.go_on(con, table, moment=now)
         if model.table == "mart.touchpoint_transition":
             con.register("effects", attribution.touchpoint_effects(con.sql(f"FROM {model.table}").pl()))
             con.execute("DELETE FROM mart.touchpoint_effect")

@@ -37,6 +37,13 @@ counted AS (
     FROM identity.assignment AS assignment
     LEFT JOIN identity.record AS record ON record.record_id = assignment.record_id
     GROUP BY assignment.customer_id
+),
+ordered AS (
+    SELECT known.customer_id, min(sales_order.ordered_at) AS first_ordered_at
+    FROM identity.sales_order AS known
+    INNER JOIN clean.sales_order AS sales_order
+        ON sales_order.source = known.source AND sales_order.source_id = known.source_id
+    GROUP BY known.customer_id
 )
 SELECT
     counted.customer_id,
@@ -62,9 +69,11 @@ SELECT
     chosen.owner_id,
     CAST(chosen.is_subscribed AS BOOLEAN) AS is_subscribed,
     counted.created_at,
+    least(counted.created_at, ordered.first_ordered_at) AS first_seen_at,
     counted.updated_at,
     counted.sources,
     counted.records,
     counted.is_deleted
 FROM counted
 LEFT JOIN chosen ON chosen.customer_id = counted.customer_id
+LEFT JOIN ordered ON ordered.customer_id = counted.customer_id

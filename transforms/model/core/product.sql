@@ -14,6 +14,7 @@ WITH ranked AS (
         product.weight_grams,
         product.is_active,
         product.created_at,
+        coalesce(product.source_updated_at, product.created_at) AS updated_at,
         coalesce(product.is_deleted, FALSE) AS is_deleted,
         product.source_id IS NULL AS is_implied,
         row_number() OVER (
@@ -48,11 +49,23 @@ survivor AS (
         coalesce(min_by(is_active, CASE WHEN is_active IS NOT NULL THEN choice END), TRUE)
             AND NOT bool_and(is_deleted) AS is_active,
         min(created_at) AS created_at,
+        max(updated_at) AS updated_at,
         string_agg(DISTINCT source, ', ' ORDER BY source) AS sources,
         count(*) AS records,
         bool_and(is_implied) AS is_implied
     FROM ranked
     GROUP BY product_id
+),
+ordered AS (
+    SELECT coalesce(by_id.product_id, named.product_id) AS product_id, min(sales_order.ordered_at) AS first_ordered_at
+    FROM clean.order_line AS line
+    INNER JOIN clean.sales_order AS sales_order
+        ON sales_order.source = line.source AND sales_order.source_id = line.order_id
+    LEFT JOIN identity.product AS by_id ON by_id.source = line.source AND by_id.source_id = line.product_id
+    LEFT JOIN identity.product AS named
+        ON named.source = line.source AND named.sku = line.sku AND named.source_id IS NULL
+    WHERE NOT line.is_deleted AND NOT sales_order.is_deleted
+    GROUP BY coalesce(by_id.product_id, named.product_id)
 )
 SELECT
     survivor.product_id,
@@ -76,11 +89,14 @@ SELECT
     survivor.weight_grams,
     survivor.is_active,
     survivor.created_at,
+    least(survivor.created_at, ordered.first_ordered_at) AS first_seen_at,
+    survivor.updated_at,
     survivor.sources,
     survivor.records,
     survivor.is_implied
 FROM survivor
 CROSS JOIN meta.night AS night
+LEFT JOIN ordered ON ordered.product_id = survivor.product_id
 LEFT JOIN ranked AS price ON price.product_id = survivor.product_id AND price.choice = survivor.price_choice
 LEFT JOIN ranked AS cost ON cost.product_id = survivor.product_id AND cost.choice = survivor.cost_choice
 LEFT JOIN core.fx_rate AS price_fx ON price_fx.currency = price.currency AND price_fx.date = night.as_of
