@@ -24,7 +24,7 @@ _HELD: dict[str, pl.DataType | type[pl.DataType]] = {
     "customer_id": pl.String,
     "customer_since": pl.Date,
 }
-_FORMER = {**_HELD, "until": HISTORY_SCHEMA["happened_at"]}
+_FORMER = {**_HELD, "changed_at": HISTORY_SCHEMA["happened_at"]}
 
 
 def assign(
@@ -82,7 +82,7 @@ def left_behind(
     return (
         _given(previous, _HELD)
         .filter(pl.col("customer_id").is_in(touched.implode()))
-        .with_columns(until=pl.lit(history["happened_at"].max(), _FORMER["until"]))
+        .with_columns(changed_at=pl.lit(history["happened_at"].max(), _FORMER["changed_at"]))
         .join(_given(former, _FORMER), on=["record_id", "customer_id"], how="anti")
     )
 
@@ -129,8 +129,8 @@ def _claims(has: pl.DataFrame, had: pl.DataFrame, torn: pl.Series) -> pl.DataFra
         .agg(
             pl.col("customer_since").min(),
             records=pl.col("record_id").n_unique(),
-            returning=pl.col("until").count(),
-            first=pl.col("until").min(),
+            returning=pl.col("changed_at").count(),
+            first=pl.col("changed_at").min(),
         )
         .sort(
             pl.when(is_torn).then("returning").otherwise(0),
