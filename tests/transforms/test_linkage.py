@@ -292,3 +292,21 @@ def test_a_domain_of_many_companies_joins_none() -> None:
     names = ("Acme", "Bolt", "Cobalt", "Dunkel", "Eichhof", "Falkner")
     people: list[Person] = [{"company_name": name, "domain": "mail.example"} for name in names]
     assert all(len(group) == 1 for group in clusters_of(resolve(frame(*people))))
+
+
+def test_namesakes_with_one_address_at_several_providers_are_not_one() -> None:
+    given = ["anna", "clara", "emil", "frida", "hugo", "ida", "jonas", "karl", "lotte", "max"]
+    family = ["scholz", "wagner", "bauer", "kuhn", "lorenz", "franke", "ziegler", "vogel", "seidel", "brandt"]
+    people: list[Person] = []
+    for one in given:
+        for other in family:
+            for provider in ("mail.example", "post.example", "web.example"):
+                for number in ("", "1"):
+                    mailbox = f"{one}.{other}{number}@{provider}"
+                    people.append({"given_name": one.title(), "family_name": other.title(), "email": mailbox})
+                    people.append({"email": mailbox})
+    records = frame(*[{**person, "record_id": f"r{n:04d}"} for n, person in enumerate(people)])
+    linked = resolve(records).join(records.select("record_id", "email"), on="record_id")
+    mailboxes = linked.group_by("cluster_id").agg(pl.col("email").n_unique(), pl.len())
+    assert mailboxes["email"].max() == 1
+    assert (mailboxes["len"] == 2).all()

@@ -9,10 +9,11 @@ import duckdb
 
 from transforms.identity.sql import over, text
 
-#: Values whose records are counted, by comparison; a street is counted with its number.
+#: Values whose records are counted; a street is counted with its number.
 COUNTED = {
     **{name: name for name in ("given", "family", "birth", "postcode", "city", "organisation", "employer")},
     "street": "street || ' ' || house",
+    "provider": "provider",
 }
 #: Values of which also the names are counted that they occur with.
 SHARED = ("email", "phone", "domain", "external_id")

@@ -29,6 +29,10 @@ _ROUNDS = 60
 #: 5,000 is of one household, as many share something; as where 200 records are about 170 persons.
 _BELIEF_OF_STRANGERS = 1_000.0
 _BELIEF_OF_KINDS, _EXPECTED = 650.0, np.array([[1.0], [0.13], [0.13]])
+#: Largest share of the pairs at a level that strangers can be: of a mailbox or number that nobody else has hardly any,
+#: which cannot be learned where nothing else can be compared.
+_OTHERS = np.ones((len(NAMES), LEVELS))
+_OTHERS[[POSITION["email"], POSITION["phone"]], :3] = 0.1
 #: People change what is movable: among matches at least this share differs, whatever the easy matches say.
 _LEAST_MOVED = 0.1
 _SWAPPED = 12
@@ -160,7 +164,7 @@ def _kinds(found: Floats, counts: Counts) -> Floats:
 
 def _strangers(totals: Floats, found: Floats, chances: Floats) -> Floats:
     """How often strangers agree: all pairs at a level, less those of any other kind."""
-    left = np.maximum(totals - found, np.maximum(0.01 * totals, 0.3 * (totals > 0)))
+    left = np.maximum(np.minimum(totals - found, _OTHERS * totals), np.maximum(0.01 * totals, 0.3 * (totals > 0)))
     left = left + _BELIEF_OF_STRANGERS * chances
     return left / left.sum(axis=1, keepdims=True)
 

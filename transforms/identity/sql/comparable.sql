@@ -20,7 +20,7 @@ SELECT
     CASE WHEN coalesce(count_external_id.names, 0) <= 4 THEN named.external_id END AS external_id,
     string_split(named.organisation, ' ') AS organisation_words,
     nullif(regexp_replace(named.local, '[^0-9]+', '', 'g'), '') AS email_number,
-    regexp_replace(named.email, '[^a-z@]+', '', 'g') AS email_letters,
+    folded(regexp_replace(named.email, '[^a-z@]+', '', 'g')) AS email_letters,
     coalesce(length(named.family) > 2 AND contains(folded(named.local), named.family), FALSE)
         OR coalesce(length(named.given) > 2 AND contains(folded(named.local), named.given), FALSE) AS is_mail_named,
     coalesce(count_name.level, 0) AS name_level,
@@ -32,6 +32,7 @@ SELECT
     rarity(count_city.records) AS city_level,
     rarity(count_organisation.records) AS organisation_level,
     rarity(count_employer.records) AS employer_level,
+    rarity(count_provider.records) AS provider_level,
     coalesce(count_email.records, 1) AS email_records,
     coalesce(count_email.names, 0) AS email_names,
     coalesce(count_phone.records, 1) AS phone_records,
@@ -48,6 +49,7 @@ LEFT JOIN count_postcode ON count_postcode.value = named.postcode
 LEFT JOIN count_city ON count_city.value = named.city
 LEFT JOIN count_organisation ON count_organisation.value = named.organisation
 LEFT JOIN count_employer ON count_employer.value = named.employer
+LEFT JOIN count_provider ON count_provider.value = named.provider
 LEFT JOIN count_email ON count_email.value = named.email
 LEFT JOIN count_phone ON count_phone.value = named.phone
 LEFT JOIN count_domain ON count_domain.value = named.domain

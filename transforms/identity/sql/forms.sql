@@ -95,6 +95,7 @@ sounding AS (
 SELECT
     *,
     split_part(email, '@', 1) AS local,
+    split_part(email, '@', 2) AS provider,
     -- Two records with one key have one name, however it is spelt and whichever part comes first.
     CASE
         WHEN organisation IS NOT NULL THEN left(sound(replace(organisation, ' ', '')), 4)

@@ -11,7 +11,12 @@ WITH judged AS (
             AND (l.family_sound = r.given_sound OR jaro_winkler_similarity(l.family, r.given) >= 0.9) AS is_swapped,
         (l.given = r.family OR l.family = r.given)
             AND coalesce(l.given <> r.given, TRUE) AND coalesce(l.family <> r.family, TRUE) AS is_half_swapped,
-        coalesce((l.is_derived OR r.is_derived) AND l.local = r.local, FALSE) AS is_one_origin,
+        coalesce(
+            l.root = r.root OR l.given_sound = r.given_sound OR jaro_winkler_similarity(l.given, r.given) >= 0.8
+            OR (least(length(l.given), length(r.given)) = 1 AND left(l.given, 1) = left(r.given, 1)),
+            FALSE
+        ) AS is_given_alike,
+        coalesce((l.is_derived OR r.is_derived) AND l.email = r.email, FALSE) AS is_one_origin,
         CASE
             WHEN l.given IS NULL OR r.given IS NULL OR l.family IS NULL OR r.family IS NULL OR is_one_origin THEN 15
             WHEN l.given = r.given AND l.family = r.family THEN greatest(l.name_level, r.name_level)
@@ -59,11 +64,11 @@ WITH judged AS (
             -- Of the names that share it, it is the one that it is made of who writes without a name.
             WHEN l.email = r.email AND is_one_origin AND l.is_derived <> r.is_derived
                 AND (l.root = r.root OR (least(length(l.given), length(r.given)) = 1 AND left(l.given, 1) = left(r.given, 1)))
-                AND other_names(l.email_names, l.name_key, r.name_key) > 0 THEN 11
-            WHEN l.email = r.email THEN shared_level(other_names(l.email_names, l.name_key, r.name_key), l.email_records)
+                AND other_names(l.email_names, l.name_key, r.name_key, is_given_alike) > 0 THEN 11
+            WHEN l.email = r.email THEN shared_level(other_names(l.email_names, l.name_key, r.name_key, is_given_alike), l.email_records)
             WHEN l.email_names > 4 OR r.email_names > 4 THEN 15
             -- One slip of the finger, which leaves the beginning or the rest as it was; a number in an address tells
-            -- namesakes apart, and dots are no slip.
+            -- namesakes apart, dots are no slip, and neither are two domains that many have.
             WHEN l.email_number IS NOT DISTINCT FROM r.email_number
                 AND l.email_letters <> r.email_letters
                 AND abs(length(l.email_letters) - length(r.email_letters)) <= 1
@@ -71,6 +76,7 @@ WITH judged AS (
                     left(l.email_letters, 5) = left(r.email_letters, 5)
                     OR l.email_letters[6 :] IN (r.email_letters[5 :], r.email_letters[6 :], r.email_letters[7 :])
                 )
+                AND (l.provider = r.provider OR least(l.provider_level, r.provider_level) < 3)
                 AND damerau_levenshtein(l.email_letters, r.email_letters) = 1 THEN 8
             WHEN l.local = r.local AND length(l.local) > 4 THEN 9
             WHEN left(l.local, 1) = left(r.local, 1) AND jaro_winkler_similarity(l.local, r.local) >= 0.9 THEN 10
@@ -78,11 +84,12 @@ WITH judged AS (
         END AS email_level,
         l.is_mail_named OR r.is_mail_named AS is_mail_named,
         l.is_mail_named AND r.is_mail_named AS are_mails_named,
-        l.email_number IS NOT NULL AS has_email_number,
+        -- A single digit is what a provider gives the second of a name; the second at another provider is another.
+        length(l.email_number) > 1 AS has_email_number,
         CASE
             WHEN l.phone IS NULL OR r.phone IS NULL THEN 15
             WHEN l.phone = r.phone THEN shared_level(
-                other_names(l.phone_names, l.name_key, r.name_key),
+                other_names(l.phone_names, l.name_key, r.name_key, is_given_alike),
                 l.phone_records
             )
             WHEN l.phone_names > 4 OR r.phone_names > 4 THEN 15
@@ -132,7 +139,7 @@ WITH judged AS (
         CASE
             WHEN l.domain IS NULL OR r.domain IS NULL THEN 15
             WHEN l.domain = r.domain THEN shared_level(
-                other_names(l.domain_names, l.name_key, r.name_key),
+                other_names(l.domain_names, l.name_key, r.name_key, is_given_alike),
                 l.domain_records
             )
             WHEN l.domain_names > 4 OR r.domain_names > 4 THEN 15
@@ -151,7 +158,7 @@ SELECT
     CASE
         WHEN email_level = 8 AND are_mails_named AND on_name >= 14
             THEN CASE WHEN are_names_alike THEN 14 ELSE 10 END
-        WHEN email_level = 9 AND is_mail_named AND NOT has_email_number AND is_a_name_alike THEN 14
+        WHEN email_level = 9 AND is_mail_named AND has_email_number IS NOT TRUE AND is_a_name_alike THEN 14
         WHEN email_level = 10 AND is_mail_named AND is_a_name_alike THEN 14
         ELSE email_level
     END AS on_email

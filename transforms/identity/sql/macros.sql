@@ -86,8 +86,8 @@ CREATE OR REPLACE TEMP MACRO rarity(n) AS CASE
     WHEN n <= 1024 THEN 5
     ELSE 6
 END;
--- How many other names than the pair's own an address or number has.
-CREATE OR REPLACE TEMP MACRO other_names(names, one, other) AS names - CASE WHEN one <> other THEN 2 ELSE 1 END;
+-- How many other names than the pair's own an address or number has; one who married has two.
+CREATE OR REPLACE TEMP MACRO other_names(names, one, other, is_given_alike) AS names - CASE WHEN one <> other AND is_given_alike THEN 2 ELSE 1 END;
 -- How widely an address or number is shared: other names on it than the pair's own, then records.
 CREATE OR REPLACE TEMP MACRO shared_level(names, records) AS CASE
     WHEN names <= 0 THEN CASE WHEN records <= 2 THEN 0 WHEN records <= 4 THEN 1 ELSE 2 END
