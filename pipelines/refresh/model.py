@@ -121,7 +121,7 @@ def _link(con: duckdb.DuckDBPyConnection, night: Night) -> None:
     """
     for table in (HISTORY, FORMER, UNCERTAIN, LINKAGE):
         store.create_table(con, tables()[table])
-    last = con.execute(f"SELECT linkage_id FROM {LINKAGE} ORDER BY linked_at DESC LIMIT 1").fetchone()
+    last = con.execute(f"SELECT linkage_id FROM {LINKAGE} ORDER BY happened_at DESC LIMIT 1").fetchone()
     linked = transforms.identity.link(
         con.sql(f"FROM {RECORD}").pl(),
         con.sql(f"FROM {ASSIGNMENT}").pl(),
@@ -145,7 +145,7 @@ def _told(linked: transforms.identity.Linked, night: Night) -> pl.DataFrame:
     happened = linked.history["kind"].to_list()
     return pl.DataFrame(
         {
-            "linked_at": [night.now],
+            "happened_at": [night.now],
             "linkage_id": [linked.mark],
             "records": [linked.assignment.height],
             "changed_records": pl.Series([linked.changed], dtype=pl.Int64),

@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from uuid import uuid4
 
 import duckdb
 import polars as pl
@@ -31,7 +30,7 @@ class Linked:
         former: new rows of identity.former_id.
         review: pairs about which a person should decide: left_record, right_record, probability, for_evidence,
             against_evidence; the most uncertain first.
-        mark: tells this linking from others; the next one wants it to go on from here.
+        mark: of this assignment; the next linking wants it to go on from here.
         changed: records new, changed or gone, if only those were linked; None where all were.
     """
 
@@ -99,15 +98,17 @@ def link(
             again = _relinked(con, records, previous, decided, happened_at, former) if con is not None else None
         if again is not None:
             return again
-    fresh = uuid4().hex
     with workbench.workbench(records, parties(decided)) as con:
         model, weighed = pairs.learned(con, keep=kept is not None)
         persons = find_persons(con, model, weighed, decided)
         review = worth_asking(con, persons)
         if kept is not None:
-            memory.keep(con, kept, fresh, model, weighed, persons)
+            memory.keep(con, kept, model, weighed, persons)
     assignment, history = _assigned(records, persons, previous, happened_at, former)
-    return Linked(assignment, history, left_behind(previous, history, former), review, fresh)
+    mark = _mark(assignment)
+    if kept is not None:
+        memory.sign(kept, mark)
+    return Linked(assignment, history, left_behind(previous, history, former), review, mark)
 
 
 def accounts(companies: pl.DataFrame, previous: pl.DataFrame | None = None, *, happened_at: datetime) -> pl.DataFrame:
@@ -152,8 +153,7 @@ def _relinked(
     fresh = pairs.of_touched(con, known.model)
     weighed, among = memory.reached(con, known, change, fresh, decided)
     persons = find_persons(con, known.model, weighed, decided, (known.labels, among))
-    review, mark = worth_asking(con, persons), uuid4().hex
-    memory.note(con, mark, fresh, change, persons)
+    review = worth_asking(con, persons)
     looked_at = pl.concat([persons.members["record_id"], change.records]).unique().implode()
     was_looked_at = previous["record_id"].is_in(looked_at)
     assignment, history = _assigned(
@@ -165,8 +165,10 @@ def _relinked(
         previous["customer_id"],
     )
     rest = previous.filter(~was_looked_at).select(assignment.columns)
-    more = left_behind(previous, history, former)
-    return Linked(pl.concat([rest, assignment]), history, more, review, mark, len(change.records))
+    more, assignment = left_behind(previous, history, former), pl.concat([rest, assignment])
+    mark = _mark(assignment)
+    memory.note(con, mark, fresh, change, persons)
+    return Linked(assignment, history, more, review, mark, len(change.records))
 
 
 def _assigned(
@@ -182,6 +184,12 @@ def _assigned(
     told = assignment.join(found.select("record_id", "evidence"), on="record_id", maintain_order="left")
     columns = ("record_id", "customer_id", "cluster_id", "match_probability", "evidence", "customer_since")
     return told.select(columns), history
+
+
+def _mark(assignment: pl.DataFrame) -> str:
+    """Says which assignment this is, whatever the order of its rows."""
+    ids = assignment.select("record_id", "customer_id", "cluster_id")
+    return "".join(f"{int(ids.hash_rows(seed).sum()) % 2**64:016x}" for seed in (1, 2))
 
 
 def _of_known(records: pl.DataFrame, decisions: pl.DataFrame) -> pl.DataFrame:

@@ -62,13 +62,12 @@ class Change:
     records: pl.Series
 
 
-def keep(con: duckdb.DuckDBPyConnection, path: Path, mark: str, model: Model, pairs: Pairs, found: Persons) -> None:
-    """Write a file anew from a workbench whose blocks were kept.
+def keep(con: duckdb.DuckDBPyConnection, path: Path, model: Model, pairs: Pairs, found: Persons) -> None:
+    """Write a file anew from a workbench whose blocks were kept; it is of use once it is signed.
 
     Args:
         con: the workbench.
         path: the file; it is replaced when the new one is whole.
-        mark: tells which linking this was.
         model: what pairs were weighed by.
         pairs: pairs without what people decided.
         found: the persons.
@@ -80,8 +79,8 @@ def keep(con: duckdb.DuckDBPyConnection, path: Path, mark: str, model: Model, pa
         for table in _TABLES:
             con.execute(f"CREATE TABLE kept.{table} AS FROM {table}")
         con.execute("CREATE TABLE kept.profile AS SELECT profile, one, two, source, records FROM profile")
-        of_linking = "SELECT ? AS mark, ? AS made_by, count(*) AS records, 0 AS changed FROM record"
-        con.execute(f"CREATE TABLE kept.linking AS {of_linking}", [mark, _made_by()])
+        of_linking = "SELECT '' AS mark, ? AS made_by, count(*) AS records, 0 AS changed FROM record"
+        con.execute(f"CREATE TABLE kept.linking AS {of_linking}", [_made_by()])
         _put(con, "kept.level", _level_frame(model))
         _put(con, "kept.kind", pl.DataFrame(model.kinds, schema=["between", "within"]).with_row_index("kind"))
         _put(con, "kept.weighed", _pair_frame(pairs))
@@ -89,6 +88,15 @@ def keep(con: duckdb.DuckDBPyConnection, path: Path, mark: str, model: Model, pa
     finally:
         con.execute("DETACH kept")
     fresh.replace(path)
+
+
+def sign(path: Path, mark: str) -> None:
+    """Say which assignment a file that was just kept belongs to."""
+    con = store.connect(path)
+    try:
+        con.execute("UPDATE linking SET mark = ?", [mark])
+    finally:
+        con.close()
 
 
 @contextmanager
@@ -217,7 +225,7 @@ def note(con: duckdb.DuckDBPyConnection, mark: str, pairs: Pairs, change: Change
 
     Args:
         con: what `recalled` gave.
-        mark: tells which linking this was.
+        mark: of the assignment that came of it.
         pairs: the pairs of the touched profiles.
         change: what `update` found.
         found: the persons.
