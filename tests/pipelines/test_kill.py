@@ -34,7 +34,7 @@ NIGHT_SECONDS = 150
 ATTEMPTS = 3
 
 #: Says when something happened and not what; no two nights agree on it.
-TIMES = ("cleaned_at", "first_seen_at", "last_seen_at", "customer_since", "happened_at", "changed_at")
+TIMES = ("cleaned_at", "first_seen_at", "last_seen_at", "customer_since", "account_since", "happened_at", "changed_at")
 COMPARED = ("clean", "quarantine", "identity", "core", "mart", "insight")
 
 STATE = """

@@ -167,19 +167,17 @@ def _mint(clusters: pl.DataFrame, kept: pl.DataFrame, *, taken: pl.Series, happe
         .agg(pl.col("record_id").min().alias("smallest"))
         .sort("smallest")
     )
-    first = [_customer_id(smallest, 0) for smallest in nameless["smallest"]]
-    # The first attempt hardly ever meets an id that is taken, and only then are all of them looked at.
-    used = set(taken) if taken.is_in(first).any() else set()
-    ids = []
-    for smallest in nameless["smallest"]:
-        attempt = 0
-        while (customer_id := _customer_id(smallest, attempt)) in used:
-            attempt += 1
-        used.add(customer_id)
-        ids.append(customer_id)
+    smallest = nameless["smallest"].to_list()
+    attempts = [0] * len(smallest)
+    while True:
+        ids = pl.Series("customer_id", map(_customer_id, smallest, attempts), dtype=pl.String)
+        is_free = ids.is_first_distinct() & ~ids.is_in(taken.implode())
+        if is_free.all():
+            break
+        attempts = [attempt + (not free) for attempt, free in zip(attempts, is_free, strict=True)]
     return nameless.select(
         "cluster_id",
-        pl.Series("customer_id", ids, dtype=pl.String),
+        ids,
         pl.lit(happened_at.date()).alias("customer_since"),
     )
 

@@ -56,11 +56,13 @@ def reached(count: int, pairs: Pairs, labels: Ints, seeds: Ints, *, threshold: f
         threshold: logarithm of the odds from which on a pair links.
     """
     links = pairs.at(pairs.weights > threshold)
-    labelled = np.flatnonzero(labels >= 0)
-    # Labels are nodes of their own after the profiles.
-    one, other = np.concatenate([links.a, labelled]), np.concatenate([links.b, count + labels[labelled]])
-    component = _bound(count + int(labels.max(initial=-1)) + 1, one, other)
-    return np.isin(component[:count], np.unique(component[seeds]))
+    # Who has a label is a node by it, and everybody else one after all labels.
+    first = int(labels.max(initial=-1)) + 1
+    node = np.where(labels >= 0, labels, first + np.arange(count))
+    component = _bound(first + count, node[links.a], node[links.b])[node]
+    is_reached = np.zeros(first + count, dtype=bool)
+    is_reached[component[seeds]] = True
+    return is_reached[component]
 
 
 def _components(count: int, pairs: Pairs, threshold: float) -> Ints:
