@@ -1,4 +1,4 @@
-"""What the UI shows of the tables of identity beside their rows and checks: the pairs that wait for a person."""
+"""What the UI shows of the tables of identity beside their rows and checks: what linking came to, and what waits."""
 
 from typing import Any
 
@@ -7,14 +7,24 @@ import duckdb
 
 from pipelines.assets.metadata import findings_table
 
-REVIEW = "identity.review"
+REVIEW, LINKAGE = "identity.review", "identity.linkage"
+_COUNTS = ("records", "changed_records", "customers", "merged", "split")
 _SHOWN = ("left_record", "right_record", "probability", "for_evidence", "against_evidence", "is_one_customer")
 
 
 def told_of(con: duckdb.DuckDBPyConnection, table: str) -> dict[str, Any]:
-    """Metadata of the queue: its first pairs, by ids and without names, and the command to run next."""
-    if table != REVIEW:
-        return {}
+    """Metadata of a table of identity that has more to tell than its rows."""
+    return {REVIEW: _queue, LINKAGE: _last_linking}[table](con) if table in (REVIEW, LINKAGE) else {}
+
+
+def _last_linking(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    """What it came to, as figures that plot over time; changed records only where not all were linked anew."""
+    found = con.execute(f"SELECT {', '.join(_COUNTS)} FROM {LINKAGE} ORDER BY happened_at DESC LIMIT 1").fetchone()
+    return {name: count for name, count in zip(_COUNTS, found or (), strict=False) if count is not None}
+
+
+def _queue(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    """Its first pairs, by ids and without names, and the command to run next."""
     rows = con.execute(f"SELECT {', '.join(_SHOWN)} FROM {REVIEW} ORDER BY position LIMIT 10").fetchall()
     if not rows:
         return {"what to do": "Nothing: no pair waits for a decision."}

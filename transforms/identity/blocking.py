@@ -79,18 +79,14 @@ def make_pairs(con: duckdb.DuckDBPyConnection, *, keep: bool = False) -> list[Yi
 
 
 def pairs_of(con: duckdb.DuckDBPyConnection) -> None:
-    """Fill table `pair` with what profiles of table `touched` pair with, and enter them in block_entry."""
+    """Fill table `pair` with what profiles of table `touched_comparable` pair with, and enter them in block_entry."""
     con.execute("CREATE OR REPLACE TABLE hit (a INTEGER, b INTEGER)")
-    con.execute("DELETE FROM block_entry WHERE profile IN (SELECT profile FROM touched)")
+    con.execute("DELETE FROM block_entry WHERE profile IN (SELECT profile FROM touched_comparable)")
     listed = " UNION ALL ".join(
         f"SELECT {_kept('hash(value)', key)} AS block, profile, size FROM "
         f"(SELECT unnest(list_distinct({expression})) AS value, profile FROM touched_comparable) AS listed "
         f"INNER JOIN block_limit ON block_limit.key = '{key}' WHERE value IS NOT NULL"
         for key, expression in KEYS.items()
-    )
-    con.execute(
-        "CREATE OR REPLACE TEMP TABLE touched_comparable AS "
-        "SELECT comparable.* FROM comparable INNER JOIN touched USING (profile)"
     )
     con.execute(f"CREATE OR REPLACE TEMP TABLE entry AS {listed}")
     con.execute("INSERT INTO block_entry SELECT block, profile FROM entry")

@@ -84,7 +84,7 @@ def keep(con: duckdb.DuckDBPyConnection, path: Path, model: Model, pairs: Pairs,
         _put(con, "kept.level", _level_frame(model))
         _put(con, "kept.kind", pl.DataFrame(model.kinds, schema=["between", "within"]).with_row_index("kind"))
         _put(con, "kept.weighed", _pair_frame(pairs))
-        _put(con, "kept.person", _person_frame(found.labels))
+        _put(con, "kept.person", _person_frame(found.labels, found.among))
     finally:
         con.execute("DETACH kept")
     fresh.replace(path)
@@ -186,7 +186,8 @@ def update(con: duckdb.DuckDBPyConnection, records: pl.DataFrame, apart: pl.Seri
     con.execute("DELETE FROM comparable WHERE profile IN (FROM touched) OR profile IN (FROM gone)")
     # A table of its own, so that its size is known when the joins are planned.
     con.execute("CREATE TEMP TABLE touched_form AS FROM form SEMI JOIN touched USING (profile)")
-    con.execute(f"INSERT INTO comparable {over('comparable', 'form', 'touched_form')}")
+    con.execute(f"CREATE TEMP TABLE touched_comparable AS {over('comparable', 'form', 'touched_form')}")
+    con.execute("INSERT INTO comparable FROM touched_comparable")
     con.execute("DELETE FROM block_entry WHERE profile IN (FROM gone)")
     return Change(_column(con, "FROM touched"), _column(con, "FROM gone"), ids)
 
@@ -230,12 +231,10 @@ def note(con: duckdb.DuckDBPyConnection, mark: str, pairs: Pairs, change: Change
         change: what `update` found.
         found: the persons.
     """
-    con.register("altered_profile", pl.DataFrame({"profile": np.concatenate([change.touched, change.gone])}).to_arrow())
-    con.execute("DELETE FROM weighed WHERE a IN (FROM altered_profile) OR b IN (FROM altered_profile)")
-    con.unregister("altered_profile")
+    _delete(con, "weighed", ("a", "b"), np.concatenate([change.touched, change.gone]))
     _put(con, "weighed", _pair_frame(pairs), into=True)
-    con.execute("DROP TABLE person")
-    _put(con, "person", _person_frame(found.labels))
+    _delete(con, "person", ("profile",), np.concatenate([found.among, change.gone]))
+    _put(con, "person", _person_frame(found.labels, found.among), into=True)
     con.execute("UPDATE linking SET mark = ?", [mark])
     con.commit()
 
@@ -295,6 +294,12 @@ def _column(con: duckdb.DuckDBPyConnection, sql: str) -> Ints:
     return np.sort(con.execute(sql).fetchnumpy()["profile"].astype(np.int64))
 
 
+def _delete(con: duckdb.DuckDBPyConnection, table: str, columns: tuple[str, ...], profiles: Ints) -> None:
+    con.register("deleted", pl.DataFrame({"profile": profiles}).to_arrow())
+    con.execute(f"DELETE FROM {table} WHERE {' OR '.join(f'{column} IN (FROM deleted)' for column in columns)}")
+    con.unregister("deleted")
+
+
 def _put(con: duckdb.DuckDBPyConnection, table: str, frame: pl.DataFrame, *, into: bool = False) -> None:
     con.register("kept_rows", frame.to_arrow())
     con.execute(f"INSERT INTO {table} FROM kept_rows" if into else f"CREATE TABLE {table} AS FROM kept_rows")
@@ -312,6 +317,6 @@ def _pair_frame(pairs: Pairs) -> pl.DataFrame:
     return pl.DataFrame({**columns, "pattern": kept.patterns}).cast({"a": pl.Int32, "b": pl.Int32})
 
 
-def _person_frame(labels: Ints) -> pl.DataFrame:
-    profile = np.flatnonzero(labels >= 0)
-    return pl.DataFrame({"profile": profile.astype(np.int32), "label": labels[profile].astype(np.int32)})
+def _person_frame(labels: Ints, profiles: Ints) -> pl.DataFrame:
+    kept = profiles[labels[profiles] >= 0]
+    return pl.DataFrame({"profile": kept.astype(np.int32), "label": labels[kept].astype(np.int32)})
