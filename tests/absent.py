@@ -15,7 +15,7 @@ def skip_without(what: str, *, untested: str, mend: str) -> NoReturn:
         untested: What nobody has tried when this is skipped.
         mend: What makes the test run.
     """
-    pytest.skip(f"{what.upper()} ABSENT: {untested} is not tested here. {mend}")
+    pytest.skip(reason=f"{what.upper()} ABSENT: {untested} is not tested here. {mend}")
 
 
 def mend_by_package(name: str) -> str:

@@ -158,7 +158,6 @@ def _told(linked: transforms.identity.Linked, night: Night) -> pl.DataFrame:
 
 def _link_companies(con: duckdb.DuckDBPyConnection, night: Night) -> None:
     """Link company records to accounts, all of them each night, for they are few."""
-    store.create_table(con, tables()[ACCOUNT])
     previous = con.sql(f"SELECT record_id, account_id, account_since FROM {ACCOUNT}").pl()
     records = con.sql(f"FROM {COMPANY}").pl()
     _replace(con, ACCOUNT, transforms.identity.accounts(records, previous, happened_at=night.now))

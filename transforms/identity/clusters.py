@@ -59,7 +59,7 @@ def reached(count: int, pairs: Pairs, labels: Ints, seeds: Ints, *, threshold: f
     # Who has a label is a node by it, and everybody else one after all labels.
     first = int(labels.max(initial=-1)) + 1
     node = np.where(labels >= 0, labels, first + np.arange(count))
-    component = _bound(first + count, node[links.a], node[links.b])[node]
+    component = _connected_components(first + count, node[links.a], node[links.b])[node]
     is_reached = np.zeros(first + count, dtype=bool)
     is_reached[component[seeds]] = True
     return is_reached[component]
@@ -80,7 +80,7 @@ def _components(count: int, pairs: Pairs, threshold: float) -> Ints:
 
 def _connected(count: int, pairs: Pairs, bar: Floats) -> Ints:
     linked = pairs.weights > np.maximum(bar[pairs.a], bar[pairs.b])
-    return _bound(count, pairs.a[linked], pairs.b[linked])
+    return _connected_components(count, pairs.a[linked], pairs.b[linked])
 
 
 def _missing(count: int, labels: Ints, known: Pairs) -> tuple[Ints, Ints]:
@@ -127,7 +127,7 @@ def _groups(size: int, one: Ints, other: Ints, pairs: Pairs, threshold: float) -
     linkage[one, other] = linkage[other, one] = np.where(is_same, 0, _clipped(pairs, threshold))
     if not (is_same | is_different).any():
         return _agglomerate(linkage)
-    bound = _bound(size, one[is_same], other[is_same])
+    bound = _connected_components(size, one[is_same], other[is_same])
     forbidden = np.zeros((size, size), dtype=bool)
     forbidden[one[is_different], other[is_different]] = forbidden[other[is_different], one[is_different]] = True
     of_bound = bound[:, None] == np.arange(size)
@@ -138,7 +138,7 @@ def _groups(size: int, one: Ints, other: Ints, pairs: Pairs, threshold: float) -
     found = np.empty(size, dtype=np.int64)
     for number, group in enumerate(_agglomerate(linkage)):
         found[group] = number
-    joined = _bound(size, *np.nonzero(is_bound | (found[:, None] == found)))
+    joined = _connected_components(size, *np.nonzero(is_bound | (found[:, None] == found)))
     if (forbidden & (joined[:, None] == joined)).any():
         # Two whom people decided to be one are each with somebody who must not be: those two come first.
         linkage[is_bound & ~forbidden] = SAME_BY_DECISION
@@ -146,7 +146,7 @@ def _groups(size: int, one: Ints, other: Ints, pairs: Pairs, threshold: float) -
     return [np.flatnonzero(joined == number).tolist() for number in np.unique(joined)]
 
 
-def _bound(size: int, one: Ints, other: Ints) -> Ints:
+def _connected_components(size: int, one: Ints, other: Ints) -> Ints:
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 

@@ -73,7 +73,9 @@ def keep(con: duckdb.DuckDBPyConnection, path: Path, model: Model, pairs: Pairs,
         found: the persons.
     """
     fresh = path.with_suffix(".new")
-    forget(fresh)
+    # What a killed night may have left.
+    for left in (fresh, Path(f"{fresh}.wal")):
+        left.unlink(missing_ok=True)
     con.execute(f"ATTACH {literal(str(fresh))} AS kept")
     try:
         for table in _TABLES:
@@ -239,17 +241,6 @@ def note(con: duckdb.DuckDBPyConnection, mark: str, pairs: Pairs, change: Change
     con.commit()
 
 
-def worth_keeping(pairs: Pairs) -> Pairs:
-    """Pairs that are not unlikely."""
-    return pairs.at(pairs.weights > _FORGOTTEN)
-
-
-def forget(path: Path) -> None:
-    """Remove a file, with what a killed night may have left beside it."""
-    for left in (path, Path(f"{path}.wal")):
-        left.unlink(missing_ok=True)
-
-
 def _update_profiles(con: duckdb.DuckDBPyConnection) -> None:
     """Profiles and forms of tonight; fills tables touched and gone, and altered with forms that count otherwise."""
     con.execute(
@@ -312,7 +303,7 @@ def _level_frame(model: Model) -> pl.DataFrame:
 
 
 def _pair_frame(pairs: Pairs) -> pl.DataFrame:
-    kept = worth_keeping(pairs)
+    kept = pairs.at(pairs.weights > _FORGOTTEN)
     columns = {"a": kept.a, "b": kept.b, "weight": kept.weights, "is_conflict": kept.is_conflict}
     return pl.DataFrame({**columns, "pattern": kept.patterns}).cast({"a": pl.Int32, "b": pl.Int32})
 
