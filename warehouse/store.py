@@ -161,14 +161,6 @@ def comment(con: duckdb.DuckDBPyConnection, contract: Contract) -> None:
         con.execute(f"COMMENT ON COLUMN {table}.{quoted(column.name)} IS {literal(column.description)}")
 
 
-def content_hash(con: duckdb.DuckDBPyConnection, table: str) -> str:
-    """A hash of a table's rows that does not depend on their order."""
-    row = con.execute(
-        f"SELECT count(*), bit_xor(hash(t)), sum(hash(t)::HUGEINT % 1000000007) FROM {quoted_table(table)} AS t"
-    ).fetchone()
-    return "/".join(str(v) for v in row or ())
-
-
 def sync(path: Path) -> None:
     """Wait until a file, or the names in a folder, are on the disk."""
     handle = os.open(path, os.O_RDONLY)

@@ -16,7 +16,7 @@ from pipelines.night import Night, progress
 from quality import integrity, reconciliation, volume
 from quality.results import CheckResult, percent
 from transforms.mapping import MappingError
-from warehouse import meta, store
+from warehouse import changes, meta, store
 from warehouse.company import Company, MappingFile
 from warehouse.contracts import Contract, entities
 from warehouse.digest import code_digest, digest
@@ -181,7 +181,7 @@ def _conclude(con: duckdb.DuckDBPyConnection, night: Night, contract: Contract, 
     outcome.quarantined = _count(con, "quarantine", contract.name)
     before = meta.fingerprint_of(con, contract.table)
     if outcome.reports or outcome.orphans or outcome.changed or before is None or _is_unsettled(con, contract):
-        version = store.content_hash(con, contract.table)
+        version = changes.version_of(con, contract.table)
         outcome.changed = before is None or before[1] != version
         meta.remember(con, contract.table, fingerprint="", version=version, at=night.now)
         run, table, seconds = night.run_id, contract.table, outcome.seconds

@@ -12,7 +12,7 @@ import polars as pl
 import analytics
 from pipelines.night import Night, progress
 from transforms.metrics import Metric, load_metrics
-from warehouse import meta, store
+from warehouse import changes, meta, store
 from warehouse.contracts import tables
 from warehouse.digest import code_digest, digest
 from warehouse.sql import quoted
@@ -47,7 +47,7 @@ def detect_anomalies(con: duckdb.DuckDBPyConnection, night: Night) -> int:
     con.execute(f"INSERT INTO insight.anomaly ({columns}) SELECT {columns} FROM found_anomalies ORDER BY ALL")
     con.commit()
     con.unregister("found_anomalies")
-    version = store.content_hash(con, TABLE)
+    version = changes.version_of(con, TABLE)
     meta.remember(con, TABLE, fingerprint=fingerprint, version=version, at=night.now)
     seconds = time.monotonic() - started
     meta.note_step(con, run_id=night.run_id, step=TABLE, kind="insight", rows=found.height, seconds=seconds)
@@ -125,7 +125,7 @@ def _worded(judged: pl.DataFrame, metrics: dict[str, Metric], currency: str) -> 
 def _fingerprint(con: duckdb.DuckDBPyConnection) -> str:
     """The metrics' content, the holidays, and the code that judges them."""
     upstream = meta.fingerprint_of(con, "mart.metric_daily")
-    return digest(upstream[1] if upstream else "", store.content_hash(con, "meta.holiday"), _code())
+    return digest(upstream[1] if upstream else "", changes.version_of(con, "meta.holiday"), _code())
 
 
 @cache

@@ -18,7 +18,7 @@ import transforms.identity
 from pipelines.night import Night, progress
 from pipelines.refresh import history
 from transforms.models import LINKED_FROM, Model, build_model, column_lineage, load_models
-from warehouse import meta, store
+from warehouse import changes, meta, store
 from warehouse.company import Company
 from warehouse.contracts import tables
 from warehouse.digest import code_digest, digest
@@ -100,7 +100,7 @@ def _build(con: duckdb.DuckDBPyConnection, night: Night, table: str) -> Built:
             CODED[table].write(con, night)
         else:
             build_model(con, models_of(night.company)[table])
-        meta.remember(con, table, fingerprint=fingerprint, version=store.content_hash(con, table), at=night.now)
+        meta.remember(con, table, fingerprint=fingerprint, version=changes.version_of(con, table), at=night.now)
     seconds = time.monotonic() - started
     row = con.execute(f"SELECT count(*) FROM {table}").fetchone()
     rows = int(row[0]) if row else 0
@@ -211,7 +211,7 @@ def _version(con: duckdb.DuckDBPyConnection, company: Company, table: str) -> st
     if table == "meta.setting":
         return str(company.choices)  # the table still has last night's while the night is planned
     if table.startswith("meta."):
-        return store.content_hash(con, table)
+        return changes.version_of(con, table)
     found = meta.fingerprint_of(con, table)
     return found[1] if found else ""
 

@@ -1,0 +1,187 @@
+"""Which rows of a table changed from one version to the next, so that what is built from it can follow them alone.
+
+A version is a hash of the table's content, made of sums over its rows: what a change adds and takes away gives the next
+version without reading the rest. The log holds old and new values of the columns by which others look rows up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import duckdb
+
+from warehouse.sql import literal, quoted, quoted_table
+
+SCHEMA = "change"
+#: A table keeps so many changes; whoever has missed more builds from the whole table.
+KEPT = 30
+
+_STEP = (
+    "CREATE TABLE IF NOT EXISTS change.step (number BIGINT, table_name VARCHAR, from_version VARCHAR, "
+    "to_version VARCHAR, changed_at TIMESTAMPTZ)"
+)
+
+
+@dataclass(frozen=True)
+class Version:
+    """A table's content in short: rows, and two sums over the hashes of its rows, whatever their order."""
+
+    rows: int
+    xor: int
+    total: int
+
+    @classmethod
+    def read(cls, text: str | None) -> Version | None:
+        """From its text; None where that is none."""
+        parts = (text or "").split("/")
+        return cls(*map(int, parts)) if len(parts) == 3 and all(p.isdigit() for p in parts) else None
+
+    def __str__(self) -> str:
+        return f"{self.rows}/{self.xor}/{self.total}"
+
+
+def version_of(con: duckdb.DuckDBPyConnection, table: str) -> str:
+    """The version of a table's content as it stands: a hash that does not depend on the order of its rows."""
+    return str(_sums(con, f"SELECT hash(t) AS row_hash FROM {quoted_table(table)} AS t"))
+
+
+class Following:
+    """Notes what becomes of rows of a table while somebody rewrites them: make it before, `finish` it after.
+
+    Args:
+        con: the build database.
+        table: schema-qualified name.
+        version: of the content now; None, or what is no version, makes the log begin anew.
+        by: columns that say which rows are meant; they need not be unique.
+        affected: temporary table with these columns, of the rows that may change; None where all may.
+        told: further columns whose old and new values whoever follows the table needs.
+    """
+
+    def __init__(
+        self,
+        con: duckdb.DuckDBPyConnection,
+        table: str,
+        version: str | None,
+        *,
+        by: Sequence[str],
+        affected: str | None = None,
+        told: Sequence[str] = (),
+    ) -> None:
+        self.con, self.table = con, table
+        self.columns = list(dict.fromkeys((*by, *told)))
+        columns = ", ".join(map(quoted, by))
+        self._among = f"SEMI JOIN {quoted(affected)} USING ({columns})" if affected else ""
+        self._old = Version.read(version)
+        if self._old is not None:
+            self._keep("row_before")
+
+    def finish(self, at: datetime) -> str:
+        """Log which rows are others now, in the caller's transaction, and give the version of the content now."""
+        if self._old is None:
+            forget(self.con, self.table)
+            return version_of(self.con, self.table)
+        self._keep("row_after")
+        new = self._next(self._old)
+        if new != self._old:
+            self._log(str(self._old), str(new), at)
+        for name in ("row_before", "row_after"):
+            self.con.execute(f"DROP TABLE temp.{name}")
+        return str(new)
+
+    def _keep(self, name: str) -> None:
+        """The hashes of the rows, and what is told of them."""
+        columns = ", ".join(f"t.{quoted(column)}" for column in self.columns)
+        self.con.execute(
+            f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT hash(t) AS row_hash, {columns} "
+            f"FROM {quoted_table(self.table)} AS t {self._among}"
+        )
+
+    def _next(self, old: Version) -> Version:
+        before, after = (_sums(self.con, f"FROM temp.{name}") for name in ("row_before", "row_after"))
+        return Version(
+            old.rows - before.rows + after.rows,
+            old.xor ^ before.xor ^ after.xor,
+            old.total - before.total + after.total,
+        )
+
+    def _log(self, old: str, new: str, at: datetime) -> None:
+        log, columns = _log_of(self.table), ", ".join(map(quoted, self.columns))
+        self.con.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+        self.con.execute(_STEP)
+        if _columns(self.con, self.table) != ["number", *self.columns]:
+            forget(self.con, self.table)
+            self.con.execute(f"CREATE TABLE {log} AS SELECT 0::BIGINT AS number, {columns} FROM temp.row_after LIMIT 0")
+        number = _one(self.con, "SELECT coalesce(max(number), 0) + 1 FROM change.step")
+        self.con.execute("INSERT INTO change.step VALUES (?, ?, ?, ?, ?)", [number, self.table, old, new, at])
+        parts = (
+            f"SELECT {columns} FROM temp.{one} ANTI JOIN temp.{other} USING (row_hash)"
+            for one, other in (("row_before", "row_after"), ("row_after", "row_before"))
+        )
+        self.con.execute(f"INSERT INTO {log} SELECT ?::BIGINT, * FROM ({' UNION '.join(parts)}) AS told", [number])
+        self._prune(log)
+
+    def _prune(self, log: str) -> None:
+        old = self.con.execute(
+            "SELECT number FROM change.step WHERE table_name = ? ORDER BY number DESC LIMIT 1 OFFSET ?",
+            [self.table, KEPT - 1],
+        ).fetchone()
+        if old:
+            self.con.execute("DELETE FROM change.step WHERE table_name = ? AND number < ?", [self.table, old[0]])
+            self.con.execute(f"DELETE FROM {log} WHERE number < ?", [old[0]])
+
+
+def since(con: duckdb.DuckDBPyConnection, table: str, version: str, now: str) -> str | None:
+    """A query for the logged columns of all rows that changed from a version of a table to the one that it has now.
+
+    Returns:
+        None where the log does not lead from one to the other: then all of the table may have changed.
+    """
+    if not _columns(con, table):
+        return None
+    steps = con.execute(
+        "SELECT number, from_version, to_version FROM change.step WHERE table_name = ? ORDER BY number", [table]
+    ).fetchall()
+    begun = max((i for i, (_, old, _) in enumerate(steps) if old == version), default=None)
+    if begun is None or steps[-1][2] != now:
+        return None
+    if any(later[1] != earlier[2] for earlier, later in zip(steps[begun:], steps[begun + 1 :], strict=False)):
+        return None
+    return f"SELECT DISTINCT * EXCLUDE (number) FROM {_log_of(table)} WHERE number >= {int(steps[begun][0])}"
+
+
+def forget(con: duckdb.DuckDBPyConnection, table: str) -> None:
+    """Drop a table's log, since what happens to it is not noted."""
+    if _columns(con, table):
+        con.execute(f"DROP TABLE {_log_of(table)}")
+        con.execute(f"DELETE FROM change.step WHERE table_name = {literal(table)}")
+
+
+def _sums(con: duckdb.DuckDBPyConnection, rows: str) -> Version:
+    """What the hashes of rows, column row_hash of a query, come to."""
+    found = con.execute(
+        "SELECT count(*), coalesce(bit_xor(row_hash), 0), coalesce(sum(row_hash::HUGEINT % 1000000007), 0) "
+        f"FROM ({rows}) AS hashed"
+    ).fetchone()
+    rows_, xor, total = found or (0, 0, 0)
+    return Version(rows_, xor, int(total))
+
+
+def _log_of(table: str) -> str:
+    return f"{SCHEMA}.{quoted(table)}"
+
+
+def _columns(con: duckdb.DuckDBPyConnection, table: str) -> list[str]:
+    """The columns of a table's log; none where there is no log."""
+    found = con.execute(
+        "SELECT column_name FROM duckdb_columns() WHERE database_name = current_database() AND schema_name = ? "
+        "AND table_name = ? ORDER BY column_index",
+        [SCHEMA, table],
+    ).fetchall()
+    return [name for (name,) in found]
+
+
+def _one(con: duckdb.DuckDBPyConnection, sql: str) -> int:
+    row = con.execute(sql).fetchone()
+    return int(row[0]) if row else 0
