@@ -9,17 +9,19 @@ from __future__ import annotations
 import functools
 import graphlib
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import sqlglot
 from sqlglot import exp
 
-from transforms import metrics
+from transforms import following, metrics
+from transforms.following import Follow, follow_of
 from transforms.lineage import Columns, trace
-from warehouse import contracts
+from warehouse import changes, contracts
 from warehouse.sql import literal, quoted
 
 if TYPE_CHECKING:
@@ -66,6 +68,7 @@ class Model:
     path: Path
     grain: str
     upstream: tuple[str, ...]
+    follow: Follow | None = None
 
     @property
     def table(self) -> str:
@@ -122,7 +125,8 @@ def _make_model(schema: str, name: str, sql: str, path: Path) -> Model:
     except sqlglot.ParseError as error:
         raise ModelError(f"{path} is not valid SQL: {error.errors[0]['description']}. Mend the query.") from error
     upstream = {f"{table.db}.{table.name}" for table in query.find_all(exp.Table) if table.db}
-    return Model(schema, name, sql.strip(), path, grain.removeprefix("-- ").strip(), tuple(sorted(upstream)))
+    told = grain.removeprefix("-- ").strip()
+    return Model(schema, name, sql.strip(), path, told, tuple(sorted(upstream)), follow_of(path))
 
 
 def _makers(model: Model, table: str, models: Mapping[str, Model]) -> Iterable[str]:
@@ -146,17 +150,13 @@ def build_model(con: duckdb.DuckDBPyConnection, model: Model) -> BuildReport:
         ModelError: query and contract disagree about the columns, or there is no contract.
     """
     started = time.perf_counter()
-    contract = contracts.tables().get(model.table)
-    if contract is None:
-        raise ModelError(
-            f"{model.table} has no contract. Add warehouse/contracts/{model.schema}/{model.name}.odcs.yaml."
-        )
-    casts = _casts(con, model, contract)
+    contract = _contract_of(model)
+    query = _cast(con, model, model.sql)
     target = f"{quoted(model.schema)}.{quoted(model.name)}"
     con.execute("BEGIN")
     try:
         con.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(model.schema)}")
-        con.execute(f"CREATE OR REPLACE TABLE {target} AS SELECT {casts} FROM (\n{model.sql}\n) AS model")
+        con.execute(f"CREATE OR REPLACE TABLE {target} AS {query}")
         for comment in _comments(target, contract):
             con.execute(comment)
         con.execute("COMMIT")
@@ -165,6 +165,68 @@ def build_model(con: duckdb.DuckDBPyConnection, model: Model) -> BuildReport:
         raise
     counted = con.execute(f"SELECT count(*) FROM {target}").fetchone()
     return BuildReport(model.table, counted[0] if counted else 0, time.perf_counter() - started)
+
+
+def rebuild_changed(
+    con: duckdb.DuckDBPyConnection,
+    model: Model,
+    *,
+    version: str,
+    changed: Mapping[str, str] | None,
+    told: Sequence[str],
+    at: datetime,
+) -> str | None:
+    """Bring a model's table up to date by the rows that differ, and log them for those who follow it.
+
+    Args:
+        version: of the table's content now, which was built by the same query and contract.
+        changed: what changed of the tables that it follows, as queries; None where that is not known, and all is made.
+        told: columns whose old and new values its followers need.
+        at: the night's time.
+
+    Returns:
+        The table's new version; None where so much is affected that all should be built.
+
+    Raises:
+        ModelError: as `build_model`.
+    """
+    sql, by = model.sql, tuple[str, ...]()
+    if changed is not None:
+        if model.follow is None or following.find_affected(con, model.table, model.follow, changed) is None:
+            return None
+        sql, by = following.restricted(con, model.sql, model.follow), model.follow.by
+    con.execute(f"CREATE OR REPLACE TEMP TABLE fresh AS {_cast(con, model, sql)}")
+    con.begin()
+    try:
+        among = "affected" if changed is not None else None
+        follower = changes.Following(con, model.table, version, by=by, affected=among, told=told)
+        after = follower.put("temp.fresh", at)
+        con.commit()
+    except BaseException:
+        con.rollback()
+        raise
+    following.forget(con)
+    return after
+
+
+def told_of(followers: Iterable[Model], table: str) -> tuple[str, ...]:
+    """Columns of a table whose old and new values models that follow it need, and its key; none where none does."""
+    needed = [model.follow.told(table) for model in followers if model.follow and table in model.follow.follows]
+    return tuple(sorted({*contracts.tables()[table].key, *(c for told in needed for c in told)})) if needed else ()
+
+
+def _contract_of(model: Model) -> contracts.Contract:
+    contract = contracts.tables().get(model.table)
+    if contract is None:
+        raise ModelError(
+            f"{model.table} has no contract. Add warehouse/contracts/{model.schema}/{model.name}.odcs.yaml."
+        )
+    return contract
+
+
+def _cast(con: duckdb.DuckDBPyConnection, model: Model, sql: str) -> str:
+    """The query with the contract's types."""
+    return f"SELECT {_casts(con, model, _contract_of(model))} FROM (\n{sql}\n) AS model"
 
 
 def _casts(con: duckdb.DuckDBPyConnection, model: Model, contract: contracts.Contract) -> str:

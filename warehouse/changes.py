@@ -1,12 +1,13 @@
 """Which rows of a table changed from one version to the next, so that what is built from it can follow them alone.
 
-A version is a hash of the table's content, made of sums over its rows: what a change adds and takes away gives the next
-version without reading the rest. The log holds old and new values of the columns by which others look rows up.
+A version is a hash of the table's content, made of sums over its rows: what a change adds and takes away gives the
+next version without reading the rest. The log holds old and new values of the columns by which others look rows up; in
+a row with `is_same` they stayed as they were, and only other columns of the row changed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,6 +23,7 @@ _STEP = (
     "CREATE TABLE IF NOT EXISTS change.step (number BIGINT, table_name VARCHAR, from_version VARCHAR, "
     "to_version VARCHAR, changed_at TIMESTAMPTZ)"
 )
+_BUILT_FROM = "CREATE TABLE IF NOT EXISTS change.built_from (object VARCHAR, input VARCHAR, version VARCHAR)"
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ def version_of(con: duckdb.DuckDBPyConnection, table: str) -> str:
 
 
 class Following:
-    """Notes what becomes of rows of a table while somebody rewrites them: make it before, `finish` it after.
+    """Notes what becomes of rows of a table while they are rewritten: make it before, then `finish` or `put`.
 
     Args:
         con: the build database.
@@ -56,7 +58,7 @@ class Following:
         version: of the content now; None, or what is no version, makes the log begin anew.
         by: columns that say which rows are meant; they need not be unique.
         affected: temporary table with these columns, of the rows that may change; None where all may.
-        told: further columns whose old and new values whoever follows the table needs.
+        told: further columns whose old and new values whoever follows the table needs, its key among them.
     """
 
     def __init__(
@@ -75,61 +77,84 @@ class Following:
         self._among = f"SEMI JOIN {quoted(affected)} USING ({columns})" if affected else ""
         self._old = Version.read(version)
         if self._old is not None:
-            self._keep("row_before")
+            self._keep("row_before", f"{quoted_table(table)} AS t {self._among}", "t.rowid AS at_row")
 
     def finish(self, at: datetime) -> str:
         """Log which rows are others now, in the caller's transaction, and give the version of the content now."""
         if self._old is None:
             forget(self.con, self.table)
             return version_of(self.con, self.table)
-        self._keep("row_after")
-        new = self._next(self._old)
-        if new != self._old:
-            self._log(str(self._old), str(new), at)
-        for name in ("row_before", "row_after"):
-            self.con.execute(f"DROP TABLE temp.{name}")
-        return str(new)
+        self._keep("row_after", f"{quoted_table(self.table)} AS t {self._among}")
+        return self._close(self._old, at)
 
-    def _keep(self, name: str) -> None:
-        """The hashes of the rows, and what is told of them."""
-        columns = ", ".join(f"t.{quoted(column)}" for column in self.columns)
+    def put(self, fresh: str, at: datetime) -> str:
+        """Let the rows of a temporary table, with the table's columns and types, take the place of the followed ones.
+
+        Rows that are there already stay as they are. What changed is logged, in the caller's transaction.
+
+        Returns:
+            The version of the content now.
+        """
+        if self._old is None:
+            raise ValueError(f"{self.table} has no version that could be followed")
+        table = quoted_table(self.table)
+        self._keep("row_after", f"{fresh} AS t")
         self.con.execute(
-            f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT hash(t) AS row_hash, {columns} "
-            f"FROM {quoted_table(self.table)} AS t {self._among}"
+            f"DELETE FROM {table} WHERE rowid IN "
+            "(SELECT at_row FROM temp.row_before ANTI JOIN temp.row_after USING (row_hash))"
         )
+        self.con.execute(
+            f"INSERT INTO {table} SELECT t.* FROM {fresh} AS t ANTI JOIN temp.row_before AS b ON b.row_hash = hash(t)"
+        )
+        return self._close(self._old, at)
 
-    def _next(self, old: Version) -> Version:
+    def _keep(self, name: str, rows: str, *also: str) -> None:
+        """The hashes of rows, and what is told of them."""
+        listed = ", ".join(("hash(t) AS row_hash", *also, *(f"t.{quoted(column)}" for column in self.columns)))
+        self.con.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT {listed} FROM {rows}")
+
+    def _close(self, old: Version, at: datetime) -> str:
         before, after = (_sums(self.con, f"FROM temp.{name}") for name in ("row_before", "row_after"))
-        return Version(
+        new = Version(
             old.rows - before.rows + after.rows,
             old.xor ^ before.xor ^ after.xor,
             old.total - before.total + after.total,
         )
+        if new != old:
+            self._log(str(old), str(new), at)
+        for name in ("row_before", "row_after"):
+            self.con.execute(f"DROP TABLE temp.{name}")
+        return str(new)
 
     def _log(self, old: str, new: str, at: datetime) -> None:
         log, columns = _log_of(self.table), ", ".join(map(quoted, self.columns))
         self.con.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
         self.con.execute(_STEP)
-        if _columns(self.con, self.table) != ["number", *self.columns]:
+        if _columns(self.con, self.table) != ["number", *self.columns, "is_same"]:
             forget(self.con, self.table)
-            self.con.execute(f"CREATE TABLE {log} AS SELECT 0::BIGINT AS number, {columns} FROM temp.row_after LIMIT 0")
+            begun = f"SELECT 0::BIGINT AS number, {columns}, FALSE AS is_same FROM {quoted_table(self.table)} LIMIT 0"
+            self.con.execute(f"CREATE TABLE {log} AS {begun}")
         number = _one(self.con, "SELECT coalesce(max(number), 0) + 1 FROM change.step")
         self.con.execute("INSERT INTO change.step VALUES (?, ?, ?, ?, ?)", [number, self.table, old, new, at])
-        parts = (
-            f"SELECT {columns} FROM temp.{one} ANTI JOIN temp.{other} USING (row_hash)"
+        before, after = (
+            f"SELECT DISTINCT {columns} FROM temp.{one} ANTI JOIN temp.{other} USING (row_hash)"
             for one, other in (("row_before", "row_after"), ("row_after", "row_before"))
         )
-        self.con.execute(f"INSERT INTO {log} SELECT ?::BIGINT, * FROM ({' UNION '.join(parts)}) AS told", [number])
+        self.con.execute(
+            f"INSERT INTO {log} SELECT ?::BIGINT, {columns}, count(*) > 1 "
+            f"FROM ({before} UNION ALL {after}) AS told GROUP BY ALL",
+            [number],
+        )
         self._prune(log)
 
     def _prune(self, log: str) -> None:
-        old = self.con.execute(
+        oldest = self.con.execute(
             "SELECT number FROM change.step WHERE table_name = ? ORDER BY number DESC LIMIT 1 OFFSET ?",
             [self.table, KEPT - 1],
         ).fetchone()
-        if old:
-            self.con.execute("DELETE FROM change.step WHERE table_name = ? AND number < ?", [self.table, old[0]])
-            self.con.execute(f"DELETE FROM {log} WHERE number < ?", [old[0]])
+        if oldest:
+            self.con.execute("DELETE FROM change.step WHERE table_name = ? AND number < ?", [self.table, oldest[0]])
+            self.con.execute(f"DELETE FROM {log} WHERE number < ?", [oldest[0]])
 
 
 def since(con: duckdb.DuckDBPyConnection, table: str, version: str, now: str) -> str | None:
@@ -158,14 +183,33 @@ def forget(con: duckdb.DuckDBPyConnection, table: str) -> None:
         con.execute(f"DELETE FROM change.step WHERE table_name = {literal(table)}")
 
 
+def remember_inputs(con: duckdb.DuckDBPyConnection, name: str, versions: Mapping[str, str]) -> None:
+    """Note what an object was built from: versions by table, and whatever else by a name of its own."""
+    _ensure_inputs(con)
+    con.execute("DELETE FROM change.built_from WHERE object = ?", [name])
+    con.executemany("INSERT INTO change.built_from VALUES (?, ?, ?)", [(name, *pair) for pair in versions.items()])
+
+
+def inputs_of(con: duckdb.DuckDBPyConnection, name: str) -> dict[str, str]:
+    """What an object was built from; nothing where that was never noted."""
+    _ensure_inputs(con)
+    rows = con.execute("SELECT input, version FROM change.built_from WHERE object = ?", [name]).fetchall()
+    return dict(rows)
+
+
+def _ensure_inputs(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+    con.execute(_BUILT_FROM)
+
+
 def _sums(con: duckdb.DuckDBPyConnection, rows: str) -> Version:
     """What the hashes of rows, column row_hash of a query, come to."""
     found = con.execute(
         "SELECT count(*), coalesce(bit_xor(row_hash), 0), coalesce(sum(row_hash::HUGEINT % 1000000007), 0) "
         f"FROM ({rows}) AS hashed"
     ).fetchone()
-    rows_, xor, total = found or (0, 0, 0)
-    return Version(rows_, xor, int(total))
+    count, xor, total = found or (0, 0, 0)
+    return Version(count, xor, int(total))
 
 
 def _log_of(table: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import graphlib
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ import transforms.history
 import transforms.identity
 from pipelines.night import Night, progress
 from pipelines.refresh import history
-from transforms.models import LINKED_FROM, Model, build_model, column_lineage, load_models
+from transforms import following
+from transforms.models import LINKED_FROM, Model, build_model, column_lineage, load_models, rebuild_changed, told_of
 from warehouse import changes, meta, store
 from warehouse.company import Company
 from warehouse.contracts import tables
@@ -28,6 +30,14 @@ RECORD, DECISION, ASSIGNMENT = "identity.record", "identity.decision", "identity
 HISTORY, FORMER, UNCERTAIN = "identity.history", "identity.former_id", "identity.uncertain_pair"
 LINKAGE, COMPANY, ACCOUNT = "identity.linkage", "identity.company", "identity.account"
 EFFECT, TRANSITION = "mart.touchpoint_effect", "mart.touchpoint_transition"
+
+
+NIGHT = "meta.night"
+
+#: Among what a table was built from: its query or code, with its contract.
+MADE_BY = "made by"
+#: A query that does not name the day gives the same on another.
+_AS_OF = re.compile(r"\bas_of\b")
 
 
 @dataclass(frozen=True)
@@ -91,22 +101,99 @@ def build_tables(con: duckdb.DuckDBPyConnection, night: Night, wanted: Sequence[
 
 def _build(con: duckdb.DuckDBPyConnection, night: Night, table: str) -> Built:
     started = time.monotonic()
-    due = _is_due(con, night.company, table)
+    inputs = _inputs(con, night.company, table)
+    before = _built(con, table)
+    due = before is None or before[0] != _digest(inputs)
     if due:
-        fingerprint = _fingerprint(con, night.company, table)
+        # What a killed run left half done, or what other code made, has no version to go on from.
+        then = changes.inputs_of(con, table) if before and before[0] != meta.UNSETTLED else {}
+        known = before[1] if before and then.get(MADE_BY) == inputs[MADE_BY] else None
         meta.unsettle(con, table)
-        if table in LINKED_FROM:
-            store.create_table(con, tables()[table])
-            CODED[table].write(con, night)
-        else:
-            build_model(con, models_of(night.company)[table])
-        meta.remember(con, table, fingerprint=fingerprint, version=changes.version_of(con, table), at=night.now)
+        make = _write if table in LINKED_FROM else _model
+        version = make(con, night, table, known, inputs, then)
+        changes.remember_inputs(con, table, inputs)
+        meta.remember(con, table, fingerprint=_digest(inputs), version=version, at=night.now)
     seconds = time.monotonic() - started
     row = con.execute(f"SELECT count(*) FROM {table}").fetchone()
     rows = int(row[0]) if row else 0
     if due:
         meta.note_step(con, run_id=night.run_id, step=table, kind="model", rows=rows, seconds=seconds)
     return Built(table, rows, seconds, due)
+
+
+def _write(
+    con: duckdb.DuckDBPyConnection,
+    night: Night,
+    table: str,
+    known: str | None,
+    _inputs: Mapping[str, str],
+    _then: Mapping[str, str],
+) -> str:
+    """Let code write a table; what changed is logged if somebody follows it."""
+    store.create_table(con, tables()[table])
+    told = _needed(con, night.company, table)
+    followed = changes.Following(con, table, known, by=(), told=told) if told else None
+    CODED[table].write(con, night)
+    if followed:
+        return followed.finish(night.now)
+    changes.forget(con, table)
+    return changes.version_of(con, table)
+
+
+def _model(
+    con: duckdb.DuckDBPyConnection,
+    night: Night,
+    table: str,
+    known: str | None,
+    inputs: Mapping[str, str],
+    then: Mapping[str, str],
+) -> str:
+    """Build a model by what changed since it was built from `then`, where that is known and little, else as a whole."""
+    model, told = models_of(night.company)[table], _needed(con, night.company, table)
+    follows = model.follow is not None and _is_large(con, table)
+    if known is not None and (follows or told):
+        changed = _changed(con, model, inputs, then) if follows else None
+        if changed is not None or told:
+            after = rebuild_changed(con, model, version=known, changed=changed, told=told, at=night.now)
+            if after is not None:
+                return after
+    build_model(con, model)
+    changes.forget(con, table)
+    return changes.version_of(con, table)
+
+
+def _needed(con: duckdb.DuckDBPyConnection, company: Company, table: str) -> tuple[str, ...]:
+    """Columns whose old and new values the large tables that follow a table need; none where none does."""
+    followers = [m for m in models_of(company).values() if m.follow and table in m.follow.follows]
+    return told_of(followers, table) if any(_is_large(con, m.table) for m in followers) else ()
+
+
+def _is_large(con: duckdb.DuckDBPyConnection, table: str) -> bool:
+    schema, _, name = table.partition(".")
+    row = con.execute(
+        "SELECT estimated_size FROM duckdb_tables() "
+        "WHERE database_name = current_database() AND schema_name = ? AND table_name = ?",
+        [schema, name],
+    ).fetchone()
+    return row is not None and row[0] > following.SMALL
+
+
+def _changed(
+    con: duckdb.DuckDBPyConnection, model: Model, inputs: Mapping[str, str], then: Mapping[str, str]
+) -> dict[str, str] | None:
+    """Queries for what changed of the tables that a model follows; None where more changed than it can follow."""
+    found: dict[str, str] = {}
+    for name, version in inputs.items():
+        if version == then.get(name):
+            continue
+        if model.follow is None or name not in model.follow.follows or name not in then:
+            return None
+        is_day = name == NIGHT and _settings_of(version) == _settings_of(then[name])
+        query = "SELECT 1 AS another_day" if is_day else changes.since(con, name, then[name], version)
+        if query is None:
+            return None
+        found[name] = query
+    return found
 
 
 def _settle_decisions(con: duckdb.DuckDBPyConnection, night: Night) -> None:
@@ -186,34 +273,46 @@ def _insert(con: duckdb.DuckDBPyConnection, table: str, frame: pl.DataFrame) -> 
 
 
 def _is_due(con: duckdb.DuckDBPyConnection, company: Company, table: str) -> bool:
-    before = meta.fingerprint_of(con, table)
+    before = _built(con, table)
+    return before is None or before[0] != _digest(_inputs(con, company, table))
+
+
+def _built(con: duckdb.DuckDBPyConnection, table: str) -> tuple[str, str] | None:
+    """Fingerprint and version of a table that was built and is there."""
     schema, _, name = table.partition(".")
-    if before is None or not store.exists(con, schema, name):
-        return True
-    return before[0] != _fingerprint(con, company, table)
+    return meta.fingerprint_of(con, table) if store.exists(con, schema, name) else None
 
 
-def _fingerprint(con: duckdb.DuckDBPyConnection, company: Company, table: str) -> str:
-    """The query or code, the contract, and the versions of all that is read."""
+def _inputs(con: duckdb.DuckDBPyConnection, company: Company, table: str) -> dict[str, str]:
+    """The query or code with the contract, and the versions of all that is read."""
     made_by = _code_of(table) if table in LINKED_FROM else models_of(company)[table].sql
-    return digest(
-        made_by,
-        tables()[table].path.read_bytes(),
-        *(f"{name}={_version(con, company, name)}" for name in upstream_of(company, table)),
-    )
+    made = digest(made_by, tables()[table].path.read_bytes())
+    versions = {name: _version(con, company, name) for name in upstream_of(company, table)}
+    if NIGHT in versions and not _AS_OF.search(made_by):
+        versions[NIGHT] = _settings_of(versions[NIGHT])
+    return {MADE_BY: made, **versions}
+
+
+def _digest(inputs: Mapping[str, str]) -> str:
+    return digest(*(f"{name}={version}" for name, version in inputs.items()))
 
 
 def _version(con: duckdb.DuckDBPyConnection, company: Company, table: str) -> str:
     """A table's version; for the night and settings, what models read of them; for other meta tables, their content."""
-    if table == "meta.night":
+    if table == NIGHT:
         row = con.execute("SELECT as_of, base_currency, timezone, country FROM meta.night").fetchone()
-        return str(row)
+        return " ".join(map(str, row or ()))
     if table == "meta.setting":
         return str(company.choices)  # the table still has last night's while the night is planned
     if table.startswith("meta."):
         return changes.version_of(con, table)
     found = meta.fingerprint_of(con, table)
     return found[1] if found else ""
+
+
+def _settings_of(night: str) -> str:
+    """What a version of meta.night says beside the day."""
+    return night.partition(" ")[2]
 
 
 @dataclass(frozen=True)

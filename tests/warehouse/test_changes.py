@@ -52,7 +52,7 @@ def test_old_and_new_values_of_changed_rows_are_told_and_the_version_is_the_cont
         ids=ids,
     )
     assert second == changes.version_of(con, "core.thing") != first
-    assert changed(con, first, second) == [(1, 1), (1, 7), (2, 2), (200, 9)]
+    assert changed(con, first, second) == [(1, 1, False), (1, 7, False), (2, 2, False), (200, 9, False)]
 
 
 def test_rows_written_anew_as_they_were_are_no_change(con):
@@ -67,7 +67,7 @@ def test_several_changes_lead_from_any_version_to_the_last(con):
     for i in range(4):
         versions.append(change(con, versions[-1], f"UPDATE core.thing SET value = -1 WHERE id = {i}", ids=f"{i}"))
     for i, version in enumerate(versions[:-1]):
-        assert changed(con, version, versions[-1]) == [(k, k % 3) for k in range(i, 4)]
+        assert changed(con, version, versions[-1]) == [(k, k % 3, True) for k in range(i, 4)]
 
 
 def test_a_version_that_comes_back_is_followed_from_where_it_was_last(con):
@@ -76,8 +76,8 @@ def test_a_version_that_comes_back_is_followed_from_where_it_was_last(con):
     back = change(con, second, "UPDATE core.thing SET value = 10 WHERE id = 1", ids="1")
     assert back == first
     last = change(con, back, "UPDATE core.thing SET value = -1 WHERE id = 5", ids="5")
-    assert changed(con, first, last) == [(5, 2)]
-    assert changed(con, second, last) == [(1, 1), (5, 2)]
+    assert changed(con, first, last) == [(5, 2, True)]
+    assert changed(con, second, last) == [(1, 1, True), (5, 2, True)]
 
 
 def test_the_log_says_nothing_of_versions_that_it_does_not_know(con):
@@ -102,5 +102,5 @@ def test_only_the_last_changes_are_kept(con, monkeypatch):
     for i in range(5):
         versions.append(change(con, versions[-1], f"UPDATE core.thing SET value = -1 WHERE id = {i}", ids=f"{i}"))
     assert changed(con, versions[1], versions[-1]) is None
-    assert changed(con, versions[2], versions[-1]) == [(2, 2), (3, 0), (4, 1)]
+    assert changed(con, versions[2], versions[-1]) == [(2, 2, True), (3, 0, True), (4, 1, True)]
     assert con.execute('SELECT count(*) FROM change."core.thing"').fetchone() == (3,)

@@ -99,9 +99,7 @@ deals AS (
 ),
 -- Sources of orders none of which has a known payment: there is no telling who has paid.
 paying AS (
-    SELECT DISTINCT sold.source
-    FROM sold
-    INNER JOIN payments ON payments.order_id = sold.order_id
+    SELECT DISTINCT split_part(order_id, ':', 1) AS source FROM core.payment WHERE is_received AND order_id IS NOT NULL
 ),
 together AS (
     SELECT
