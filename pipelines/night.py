@@ -5,7 +5,7 @@ What the steps do is in loading.py and refresh.py; how Dagster shows them is in 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -20,11 +20,17 @@ from warehouse.company import Company, SourceConfig
 Progress = Callable[[str, int, int | None], None]
 
 
+Expect = Callable[[Mapping[str, float]], None]
+Finish = Callable[[str], None]
+
+
 @dataclass
 class _Display:
     """Where progress goes; the command line puts its bars here."""
 
     show: Progress | None = None
+    expect: Expect | None = None
+    finish: Finish | None = None
 
 
 DISPLAY = _Display()
@@ -34,6 +40,18 @@ def progress(what: str, done: int, total: int | None = None) -> None:
     """Say how far a long step is, to whoever watches."""
     if DISPLAY.show:
         DISPLAY.show(what, done, total)
+
+
+def expect(seconds: Mapping[str, float]) -> None:
+    """Say what is going to be done and how long each of it usually takes."""
+    if DISPLAY.expect:
+        DISPLAY.expect(seconds)
+
+
+def finish(what: str) -> None:
+    """Say that a table is made and checked, or the warehouse published."""
+    if DISPLAY.finish:
+        DISPLAY.finish(what)
 
 
 @dataclass(frozen=True)

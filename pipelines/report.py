@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 from rich.console import Console
@@ -15,6 +15,9 @@ from rich.table import Table
 from pipelines.run import Outcome
 from warehouse import meta, publish, store
 from warehouse.company import Company
+
+if TYPE_CHECKING:
+    from pipelines.refresh.plan import Plan
 
 _MARKS = {"fresh": "[green]fresh[/green]", "stale": "[yellow]stale[/yellow]", "never_loaded": "[red]never loaded[/red]"}
 
@@ -64,6 +67,34 @@ def describe_status(company: Company, out: Console) -> None:
             _failed_checks(con, out)
             _waiting_pairs(con, out)
             _recent_anomalies(con, out)
+
+
+def describe_plan(company: Company, plan: Plan, out: Console) -> None:
+    """What tonight would do, why, and about how long."""
+    loads = Table("source to load", "connector", "usually", box=None)
+    for load in plan.loads:
+        loads.add_row(load.what, load.why, _time(load.seconds))
+    out.print(loads)
+    if plan.tables:
+        due = Table("table that is due", "because", "usually", box=None)
+        for table in plan.tables:
+            due.add_row(table.what, escape(table.why), _time(table.seconds))
+        out.print(due)
+    else:
+        out.print("No table is due before the sources have delivered.")
+    known = [p.seconds for p in (*plan.loads, *plan.tables) if p.seconds is not None]
+    unknown = len(plan.loads) + len(plan.tables) - len(known)
+    told = f"In all about {_time(sum(known))}" + (f", and {unknown} that were never done" if unknown else "")
+    usual = f" A night's refresh usually takes {_time(plan.night_seconds)}." if plan.night_seconds is not None else ""
+    out.print(f"{told}, beside what the sources will bring and make due.{usual}", soft_wrap=True)
+
+
+def _time(seconds: float | None) -> str:
+    if seconds is None:
+        return "not known yet"
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
 def describe_sources(company: Company, out: Console) -> None:

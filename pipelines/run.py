@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pipelines.instance import PID_TAG, bury_dead_runs, open_instance
-from pipelines.night import building
+from pipelines.night import building, expect
 from quality import volume
 from warehouse import locks
 from warehouse.company import Company
@@ -58,6 +58,7 @@ def run_night(
         instance = open_instance(company.home)
         bury_dead_runs(instance)
         from pipelines.assemble import build_definitions
+        from pipelines.refresh.plan import usual_seconds
 
         defs = build_definitions(company)
         outcome = Outcome()
@@ -71,23 +72,29 @@ def run_night(
         if accept_counts:
             with building(company) as con:
                 volume.forget_counts(con)
+        due = _due(company, full=full)
+        expect(usual_seconds(company, due, full=full))
         say("Refreshing")
-        outcome.failure = _execute(defs, instance, "refresh", _selection(company, defs, full=full))
+        outcome.failure = _execute(defs, instance, "refresh", None if full else _selection(due))
         outcome.published = not outcome.failure
         return outcome
 
 
-def _selection(company: Company, defs: dg.Definitions, *, full: bool) -> list[dg.AssetKey] | None:
-    """What the refresh has to do; None for everything."""
-    from pipelines.refresh.plan import forget_all, stale_tables
+def _due(company: Company, *, full: bool) -> list[str]:
+    """Tables that the refresh looks at."""
+    from pipelines.refresh.plan import ask_all, stale_tables
 
     if full:
-        forget_all(company)
-        return None
+        ask_all(company)
+    return stale_tables(company)
+
+
+def _selection(due: Sequence[str]) -> list[dg.AssetKey]:
+    """What the refresh has to do."""
     from pipelines.assets.metadata import key_of
     from pipelines.assets.release import NIGHT, WAREHOUSE
 
-    return [NIGHT, *(key_of(t) for t in stale_tables(company)), WAREHOUSE]
+    return [NIGHT, *map(key_of, due), WAREHOUSE]
 
 
 def _execute(

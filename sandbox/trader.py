@@ -79,7 +79,8 @@ FROM range(?) AS t(i)
 #: `o.n` says which order, `o.day` when; everything else follows from the number.
 _ORDERS = """
 CREATE OR REPLACE TEMP TABLE line_now AS SELECT
-    o.n, o.day, o.version, l.line, product.id AS product, product.sku, product.name,
+    o.n, o.part, o.changed + to_seconds((hash(o.n, 'second') % 86400)::BIGINT) AS updated, l.line,
+    product.id AS product, product.sku, product.name,
     (1 + hash(o.n, l.line, 'quantity', o.version) % 3)::INTEGER AS quantity, product.price AS unit_price,
     (quantity * product.price)::DECIMAL(12, 2) AS total
 FROM order_now AS o
@@ -98,11 +99,13 @@ FROM order_now AS o
 INNER JOIN (SELECT n, sum(total) AS goods FROM line_now GROUP BY n) AS g USING (n)
 INNER JOIN customer ON customer.n = hash(o.n, 'customer') % getvariable('customers');
 """
+_LINES = (
+    "SELECT 'o' || n || '-' || line AS id, 'o' || n AS order_id, line, product, sku, name, quantity, unit_price, total, "
+    "updated FROM line_now WHERE part = ? ORDER BY n, line"
+)
 _FILES = {
     ("shop", "orders"): "SELECT * EXCLUDE (part) FROM made_order WHERE part = ? ORDER BY id",
-    ("shop", "lines"): "SELECT 'o' || l.n || '-' || l.line AS id, 'o' || l.n AS order_id, l.line, l.product, l.sku, "
-    "l.name, l.quantity, l.unit_price, l.total, o.updated FROM line_now AS l "
-    "INNER JOIN made_order AS o ON o.id = 'o' || l.n WHERE o.part = ? ORDER BY ALL",
+    ("shop", "lines"): _LINES,
     ("pay", "payments"): "SELECT replace(id, 'o', 'pay_') AS id, number, "
     "CASE hash(id) % 3 WHEN 0 THEN 'card' WHEN 1 THEN 'paypal' ELSE 'invoice' END AS method, "
     "CASE WHEN status = 'cancelled' THEN 'failed' ELSE 'succeeded' END AS state, total AS amount, "
@@ -149,7 +152,10 @@ def write(folder: Path, orders: int, *, nights: int = 1, share: float = 0.01, se
 
 
 def let_pass(folder: Path, night: int) -> None:
-    """Let the exports of a night arrive."""
+    """Let a night's exports arrive, and the day be another."""
+    config = folder / "millpond.toml"
+    told = config.read_text(encoding="utf-8")
+    config.write_text(told.replace(f"{_day(night - 1)}", f"{_day(night)}"), encoding="utf-8")
     for file in sorted((folder / "coming" / f"{night}").glob("*/*.csv")):
         file.replace(folder / "exports" / file.parent.name / file.name)
 

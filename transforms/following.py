@@ -39,9 +39,9 @@ class FollowError(Exception):
     """A follow file that cannot be used; the message names file and mend."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Follow:
-    """What a `<name>.follow.yaml` says."""
+    """What a `<name>.follow.yaml` says; read once, so that it is only equal to itself."""
 
     by: tuple[str, ...]
     follows: Mapping[str, str]

@@ -85,6 +85,14 @@ class BuildReport:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Rebuilt:
+    """A table's new version, and how many of its rows were made anew; None where all were."""
+
+    version: str
+    affected: int | None
+
+
 def load_models(metric_files: Iterable[Path] = ()) -> dict[str, Model]:
     """All models by table, each after those it reads.
 
@@ -175,7 +183,7 @@ def rebuild_changed(
     changed: Mapping[str, str] | None,
     told: Sequence[str],
     at: datetime,
-) -> str | None:
+) -> Rebuilt | None:
     """Bring a model's table up to date by the rows that differ, and log them for those who follow it.
 
     Args:
@@ -185,14 +193,15 @@ def rebuild_changed(
         at: the night's time.
 
     Returns:
-        The table's new version; None where so much is affected that all should be built.
+        None where so much is affected that all should be built.
 
     Raises:
         ModelError: as `build_model`.
     """
-    sql, by = model.sql, tuple[str, ...]()
+    sql, by, affected = model.sql, tuple[str, ...](), None
     if changed is not None:
-        if model.follow is None or following.find_affected(con, model.table, model.follow, changed) is None:
+        affected = following.find_affected(con, model.table, model.follow, changed) if model.follow else None
+        if model.follow is None or affected is None:
             return None
         sql, by = following.restricted(con, model.sql, model.follow), model.follow.by
     con.execute(f"CREATE OR REPLACE TEMP TABLE fresh AS {_cast(con, model, sql)}")
@@ -206,7 +215,7 @@ def rebuild_changed(
         con.rollback()
         raise
     following.forget(con)
-    return after
+    return Rebuilt(after, affected)
 
 
 def told_of(followers: Iterable[Model], table: str) -> tuple[str, ...]:

@@ -197,6 +197,24 @@ def inputs_of(con: duckdb.DuckDBPyConnection, name: str) -> dict[str, str]:
     return dict(rows)
 
 
+def note_rebuilt(con: duckdb.DuckDBPyConnection, run_id: str, table: str, *, is_same: bool) -> None:
+    """Note that a run made a table anew from the inputs that it was made from before, and whether it is the same."""
+    _ensure_rebuilt(con)
+    con.execute("INSERT INTO change.rebuilt VALUES (?, ?, ?)", [run_id, table, is_same])
+
+
+def rebuilt(con: duckdb.DuckDBPyConnection, run_id: str) -> dict[str, bool]:
+    """Tables that a run made anew from the same inputs, and whether they are the same."""
+    _ensure_rebuilt(con)
+    con.execute("DELETE FROM change.rebuilt WHERE run_id <> ?", [run_id])
+    return dict(con.execute("SELECT table_name, is_same FROM change.rebuilt ORDER BY table_name").fetchall())
+
+
+def _ensure_rebuilt(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+    con.execute("CREATE TABLE IF NOT EXISTS change.rebuilt (run_id VARCHAR, table_name VARCHAR, is_same BOOLEAN)")
+
+
 def _ensure_inputs(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
     con.execute(_BUILT_FROM)

@@ -7,8 +7,6 @@ meta.source_status. Checks and cleaning keep their own meta tables.
 from __future__ import annotations
 
 import json
-import resource
-import sys
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
@@ -19,11 +17,12 @@ import duckdb
 
 from warehouse.contracts import tables
 from warehouse.home import Home
+from warehouse.memory import step_peak_mb
 from warehouse.sql import quoted
 from warehouse.store import create_table
 
-#: Fingerprint of an object that is being changed.
-UNSETTLED = "unsettled"
+#: Fingerprints of an object that is being changed, and of one that somebody wants made anew.
+UNSETTLED, ASKED = "unsettled", "asked for"
 
 #: Written by quality/, made here so that they carry the contracts' comments.
 KEPT_BY_CHECKS = ("check_result", "table_count", "reconciliation")
@@ -115,20 +114,21 @@ def end_run(
 
 
 def note_step(
-    con: duckdb.DuckDBPyConnection, *, run_id: str, step: str, kind: str, rows: int | None, seconds: float
+    con: duckdb.DuckDBPyConnection,
+    *,
+    run_id: str,
+    step: str,
+    kind: str,
+    rows: int | None,
+    seconds: float,
+    changed_rows: int | None = None,
 ) -> None:
     """Keep the time, rows and memory of one step."""
     con.execute(
         "DELETE FROM meta.step WHERE run_id = ? AND step = ? AND kind = ?",
         [run_id, step, kind],
     )
-    insert_rows(con, "step", [(run_id, step, kind, rows, seconds, peak_mb())])
-
-
-def peak_mb() -> float:
-    """Highest resident memory of this process so far, in megabytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1 << 20) if sys.platform == "darwin" else peak / 1024
+    insert_rows(con, "step", [(run_id, step, kind, rows, changed_rows, seconds, step_peak_mb())])
 
 
 def fingerprint_of(con: duckdb.DuckDBPyConnection, name: str) -> tuple[str, str] | None:

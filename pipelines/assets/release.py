@@ -12,6 +12,7 @@ from pipelines.assets.metadata import content_version, findings_table, key_of, t
 from pipelines.night import begin, building
 from pipelines.refresh import insight, prepare, release
 from pipelines.refresh.checks import check_tables
+from quality import pace, rebuild
 from quality.gate import Verdict
 from warehouse import publish
 from warehouse.company import Company
@@ -19,6 +20,9 @@ from warehouse.contracts import Contract
 
 GATE_CHECK = "nothing_blocks_the_publish"
 GATE_TEXT = "No check of severity error failed tonight. When one did, analysts keep the version before."
+
+PACE_TEXT = "No step took much longer than it usually does for as many rows; `meta.step` has all of them."
+REBUILD_TEXT = "Tables that `millpond run --full` made anew are as following the changes had made them."
 
 NIGHT = dg.AssetKey(["meta", "night"])
 WAREHOUSE = dg.AssetKey("warehouse")
@@ -97,6 +101,8 @@ def warehouse_asset(*, company: Company, deps: Sequence[dg.AssetKey]) -> dg.Asse
         pool="build",
         check_specs=[
             dg.AssetCheckSpec(GATE_CHECK, asset=WAREHOUSE, description=GATE_TEXT),
+            dg.AssetCheckSpec(pace.CHECK_NAME, asset=WAREHOUSE, description=PACE_TEXT),
+            dg.AssetCheckSpec(rebuild.CHECK_NAME, asset=WAREHOUSE, description=REBUILD_TEXT),
             *(
                 dg.AssetCheckSpec(
                     f"{name}_is_fresh",
@@ -119,6 +125,15 @@ def warehouse_asset(*, company: Company, deps: Sequence[dg.AssetKey]) -> dg.Asse
             fresh = _fresh_checks(con)
             outcome = release.release(con, night)
         yield from fresh
+        for check in outcome.checks:
+            yield dg.AssetCheckResult(
+                asset_key=WAREHOUSE,
+                check_name=check.name,
+                passed=check.passed,
+                severity=dg.AssetCheckSeverity.WARN,
+                description=check.description,
+                metadata={"found": findings_table(check.examples, list(check.examples[0]))} if check.examples else {},
+            )
         if outcome.published is None:
             yield dg.AssetCheckResult(
                 asset_key=WAREHOUSE, check_name=GATE_CHECK, passed=False, metadata=_blocked(company, outcome.verdict)

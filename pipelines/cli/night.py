@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -92,6 +93,46 @@ def ui(
             child.wait()
 
 
+@app.command()
+def plan(
+    full: Annotated[bool, typer.Option("--full", help="As if everything were rebuilt.")] = False,
+) -> None:
+    """Say what tonight would do and about how long, without doing it.
+
+    Example: millpond plan
+    """
+    from pipelines.refresh.plan import make_plan
+    from pipelines.report import describe_plan
+
+    company = the_company()
+    with plain_errors():
+        made = make_plan(company, full=full)
+    describe_plan(company, made, out)
+
+
+class _Left:
+    """How much time a refresh has left, by what its tables usually take."""
+
+    def __init__(self) -> None:
+        self.expected: dict[str, float] = {}
+        self.done: set[str] = set()
+        self.began = time.monotonic()
+
+    def expect(self, seconds: Mapping[str, float]) -> None:
+        self.expected, self.done, self.began = dict(seconds), set(), time.monotonic()
+
+    def told(self) -> str:
+        """Such as `about 1:20 left`; nothing where that is not known."""
+        ahead = sum(seconds for name, seconds in self.expected.items() if name not in self.done)
+        past = sum(self.expected[name] for name in self.done & self.expected.keys())
+        if not ahead:
+            return ""
+        # Where tonight is slower than usual so far, the rest will be as well.
+        pace = max(1.0, (time.monotonic() - self.began) / past) if past > 0.1 * (past + ahead) else 1.0
+        minutes, seconds = divmod(round(ahead * pace), 60)
+        return f"about {minutes}:{seconds:02d} left"
+
+
 @contextmanager
 def _bars() -> Iterator[Callable[[str], None]]:
     """Progress bars while the night runs; gives the function that says which part has begun."""
@@ -101,7 +142,9 @@ def _bars() -> Iterator[Callable[[str], None]]:
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TextColumn("{task.fields[left]}"),
     )
+    left = _Left()
     with Progress(*columns, console=err) as bars:
         part: list[TaskID] = []
         steps: dict[str, TaskID] = {}
@@ -111,18 +154,23 @@ def _bars() -> Iterator[Callable[[str], None]]:
                 bars.remove_task(step)
             steps.clear()
             if part:
-                bars.update(part.pop(), total=1, completed=1)
-            part.append(bars.add_task(what, total=None))
+                bars.update(part.pop(), total=1, completed=1, left="")
+            part.append(bars.add_task(what, total=None, left=left.told()))
 
         def show(what: str, done: int, total: int | None) -> None:
             if what not in steps:
-                steps[what] = bars.add_task(f"  {what}", total=total)
+                steps[what] = bars.add_task(f"  {what}", total=total, left="")
             bars.update(steps[what], completed=done, total=total)
 
-        DISPLAY.show = show
+        def finish(what: str) -> None:
+            left.done.add(what)
+            if part:
+                bars.update(part[-1], left=left.told())
+
+        DISPLAY.show, DISPLAY.expect, DISPLAY.finish = show, left.expect, finish
         try:
             yield say
             say("Finishing")
             bars.remove_task(part.pop())
         finally:
-            DISPLAY.show = None
+            DISPLAY.show = DISPLAY.expect = DISPLAY.finish = None

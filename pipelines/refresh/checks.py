@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import duckdb
 
-from pipelines.night import Night, progress
+from pipelines.night import Night, finish, progress
 from quality import volume
 from quality.results import CheckResult, hold_for_empty, last_results, save_results
 from quality.suites import Check, checks_for
@@ -41,6 +41,7 @@ def check_tables(
     for done, contract in enumerate(contracts):
         progress("checks", done, len(contracts))
         found += _check_table(con, night, contract, (also or {}).get(contract.table, ()))
+        finish(contract.table)
     progress("checks", len(contracts), len(contracts))
     volume.record_counts(con, [c.table for c in contracts], night.run_id, night.now)
     return found

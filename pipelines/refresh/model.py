@@ -5,7 +5,7 @@ from __future__ import annotations
 import graphlib
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -19,7 +19,16 @@ import transforms.identity
 from pipelines.night import Night, progress
 from pipelines.refresh import history
 from transforms import following
-from transforms.models import LINKED_FROM, Model, build_model, column_lineage, load_models, rebuild_changed, told_of
+from transforms.models import (
+    LINKED_FROM,
+    Model,
+    Rebuilt,
+    build_model,
+    column_lineage,
+    load_models,
+    rebuild_changed,
+    told_of,
+)
 from warehouse import changes, meta, store
 from warehouse.company import Company
 from warehouse.contracts import tables
@@ -76,15 +85,16 @@ def lineage_of(company: Company, table: str) -> Mapping[str, Sequence[tuple[str,
     return column_lineage({table: models[table]})[table] if table in models else {}
 
 
-def stale_models(con: duckdb.DuckDBPyConnection, company: Company, stale: Sequence[str]) -> list[str]:
-    """Tables of the model to look at again: their own inputs changed, or may change with those in `stale`."""
+def stale_models(con: duckdb.DuckDBPyConnection, night: Night, stale: Collection[str]) -> dict[str, str]:
+    """Tables of the model to look at again, and why: their own inputs changed, or may change with those in `stale`."""
     touched = set(stale)
-    found = []
-    for table in order_of(company):
-        upstream = upstream_of(company, table)
-        if touched & set(upstream) or _is_due(con, company, table):
+    found = {}
+    for table in order_of(night.company):
+        followed = [name for name in upstream_of(night.company, table) if name in touched]
+        why = f"after {', '.join(followed)}" if followed else _why_due(con, night, table)
+        if why:
             touched.add(table)
-            found.append(table)
+            found[table] = why
     return found
 
 
@@ -101,23 +111,32 @@ def build_tables(con: duckdb.DuckDBPyConnection, night: Night, wanted: Sequence[
 
 def _build(con: duckdb.DuckDBPyConnection, night: Night, table: str) -> Built:
     started = time.monotonic()
-    inputs = _inputs(con, night.company, table)
+    inputs = _inputs(con, night, table)
     before = _built(con, table)
     due = before is None or before[0] != _digest(inputs)
     if due:
         # What a killed run left half done, or what other code made, has no version to go on from.
-        then = changes.inputs_of(con, table) if before and before[0] != meta.UNSETTLED else {}
+        then = changes.inputs_of(con, table) if before and before[0] not in (meta.UNSETTLED, meta.ASKED) else {}
         known = before[1] if before and then.get(MADE_BY) == inputs[MADE_BY] else None
         meta.unsettle(con, table)
         make = _write if table in LINKED_FROM else _model
-        version = make(con, night, table, known, inputs, then)
+        made = make(con, night, table, known, inputs, then)
+        if before and before[0] == meta.ASKED and inputs == changes.inputs_of(con, table):
+            changes.note_rebuilt(con, night.run_id, table, is_same=made.version == before[1])
         changes.remember_inputs(con, table, inputs)
-        meta.remember(con, table, fingerprint=_digest(inputs), version=version, at=night.now)
-    seconds = time.monotonic() - started
+        meta.remember(con, table, fingerprint=_digest(inputs), version=made.version, at=night.now)
     row = con.execute(f"SELECT count(*) FROM {table}").fetchone()
-    rows = int(row[0]) if row else 0
+    rows, seconds = int(row[0]) if row else 0, time.monotonic() - started
     if due:
-        meta.note_step(con, run_id=night.run_id, step=table, kind="model", rows=rows, seconds=seconds)
+        meta.note_step(
+            con,
+            run_id=night.run_id,
+            step=table,
+            kind="model",
+            rows=rows,
+            seconds=seconds,
+            changed_rows=made.affected,
+        )
     return Built(table, rows, seconds, due)
 
 
@@ -128,16 +147,16 @@ def _write(
     known: str | None,
     _inputs: Mapping[str, str],
     _then: Mapping[str, str],
-) -> str:
+) -> Rebuilt:
     """Let code write a table; what changed is logged if somebody follows it."""
     store.create_table(con, tables()[table])
     told = _needed(con, night.company, table)
     followed = changes.Following(con, table, known, by=(), told=told) if told else None
     CODED[table].write(con, night)
     if followed:
-        return followed.finish(night.now)
+        return Rebuilt(followed.finish(night.now), None)
     changes.forget(con, table)
-    return changes.version_of(con, table)
+    return Rebuilt(changes.version_of(con, table), None)
 
 
 def _model(
@@ -147,7 +166,7 @@ def _model(
     known: str | None,
     inputs: Mapping[str, str],
     then: Mapping[str, str],
-) -> str:
+) -> Rebuilt:
     """Build a model by what changed since it was built from `then`, where that is known and little, else as a whole."""
     model, told = models_of(night.company)[table], _needed(con, night.company, table)
     follows = model.follow is not None and _is_large(con, table)
@@ -159,7 +178,7 @@ def _model(
                 return after
     build_model(con, model)
     changes.forget(con, table)
-    return changes.version_of(con, table)
+    return Rebuilt(changes.version_of(con, table), None)
 
 
 def _needed(con: duckdb.DuckDBPyConnection, company: Company, table: str) -> tuple[str, ...]:
@@ -272,9 +291,20 @@ def _insert(con: duckdb.DuckDBPyConnection, table: str, frame: pl.DataFrame) -> 
     con.unregister("linked_rows")
 
 
-def _is_due(con: duckdb.DuckDBPyConnection, company: Company, table: str) -> bool:
-    before = _built(con, table)
-    return before is None or before[0] != _digest(_inputs(con, company, table))
+def _why_due(con: duckdb.DuckDBPyConnection, night: Night, table: str) -> str | None:
+    """Why a table should be made anew; None where it is as it should be."""
+    before, inputs = _built(con, table), _inputs(con, night, table)
+    if before is None:
+        return "not made yet"
+    if before[0] == _digest(inputs):
+        return None
+    then = changes.inputs_of(con, table)
+    others = [name for name, version in inputs.items() if then.get(name) != version]
+    if before[0] in (meta.UNSETTLED, meta.ASKED) or not others:
+        return "asked for" if before[0] == meta.ASKED else "not finished last time"
+    if others == [NIGHT]:
+        return "another day"
+    return "made otherwise now" if MADE_BY in others else f"{', '.join(others)} changed"
 
 
 def _built(con: duckdb.DuckDBPyConnection, table: str) -> tuple[str, str] | None:
@@ -283,11 +313,12 @@ def _built(con: duckdb.DuckDBPyConnection, table: str) -> tuple[str, str] | None
     return meta.fingerprint_of(con, table) if store.exists(con, schema, name) else None
 
 
-def _inputs(con: duckdb.DuckDBPyConnection, company: Company, table: str) -> dict[str, str]:
+def _inputs(con: duckdb.DuckDBPyConnection, night: Night, table: str) -> dict[str, str]:
     """The query or code with the contract, and the versions of all that is read."""
+    company = night.company
     made_by = _code_of(table) if table in LINKED_FROM else models_of(company)[table].sql
     made = digest(made_by, tables()[table].path.read_bytes())
-    versions = {name: _version(con, company, name) for name in upstream_of(company, table)}
+    versions = {name: _version(con, night, name) for name in upstream_of(company, table)}
     if NIGHT in versions and not _AS_OF.search(made_by):
         versions[NIGHT] = _settings_of(versions[NIGHT])
     return {MADE_BY: made, **versions}
@@ -297,13 +328,14 @@ def _digest(inputs: Mapping[str, str]) -> str:
     return digest(*(f"{name}={version}" for name, version in inputs.items()))
 
 
-def _version(con: duckdb.DuckDBPyConnection, company: Company, table: str) -> str:
+def _version(con: duckdb.DuckDBPyConnection, night: Night, table: str) -> str:
     """A table's version; for the night and settings, what models read of them; for other meta tables, their content."""
+    # While a night is planned these tables still have the last one's.
     if table == NIGHT:
-        row = con.execute("SELECT as_of, base_currency, timezone, country FROM meta.night").fetchone()
-        return " ".join(map(str, row or ()))
+        config = night.company.config
+        return f"{night.as_of} {config.base_currency} {config.timezone} {config.country}"
     if table == "meta.setting":
-        return str(company.choices)  # the table still has last night's while the night is planned
+        return str(night.company.choices)
     if table.startswith("meta."):
         return changes.version_of(con, table)
     found = meta.fingerprint_of(con, table)

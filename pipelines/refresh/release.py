@@ -8,28 +8,32 @@ from datetime import UTC, datetime
 
 import duckdb
 
-from pipelines.night import Night, progress
+from pipelines.night import Night, finish, progress
+from quality import pace, rebuild
 from quality.gate import Verdict, decide
-from quality.results import latest_results
+from quality.results import CheckResult, latest_results, save_results
 from warehouse import meta, publish
 from warehouse.contracts import tables
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The verdict, and what was published; None where a blocking check kept yesterday's warehouse."""
+    """The verdict, checks of the night itself, and what was published; None where yesterday's warehouse stays."""
 
     verdict: Verdict
+    checks: list[CheckResult]
     published: publish.Published | None
 
 
 def release(con: duckdb.DuckDBPyConnection, night: Night) -> Outcome:
     """Publish the build, unless a blocking check failed."""
+    checks = [pace.check_pace(con, night.run_id), rebuild.check_rebuilt(con, night.run_id)]
+    save_results(con, night.run_id, checks, night.now)
     verdict = decide([r for r in latest_results(con) if r.table in tables()])
     if not verdict.publish:
         names = ", ".join(f"{result.table} {result.name}" for result in verdict.blocking)
         _end(con, night, status="failed", rows=None, message=f"{verdict.headline()} Failed: {names}.")
-        return Outcome(verdict, None)
+        return Outcome(verdict, checks, None)
     started = time.monotonic()
     progress("publish", 0, 1)
     company = night.company
@@ -40,7 +44,8 @@ def release(con: duckdb.DuckDBPyConnection, night: Night) -> Outcome:
     seconds = time.monotonic() - started
     meta.note_step(con, run_id=night.run_id, step="publish", kind="publish", rows=done.rows, seconds=seconds)
     progress("publish", 1, 1)
-    return Outcome(verdict, done)
+    finish("publish")
+    return Outcome(verdict, checks, done)
 
 
 def _end(con: duckdb.DuckDBPyConnection, night: Night, *, status: str, rows: int | None, message: str) -> None:
