@@ -1,4 +1,4 @@
-"""`python -m bench` measures everything, `python -m bench night|ingest|truth|anomalies|identity` one part of it."""
+"""`python -m bench` measures everything, `python -m bench night|ingest|truth|…` one part of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 CONSOLE = Console(width=170)
-PARTS = ("night", "ingest", "truth", "anomalies", "identity")
+PARTS = ("night", "ingest", "truth", "anomalies", "identity", "histories")
 
 
 def main() -> None:
@@ -46,6 +46,8 @@ def _measure(chosen: argparse.Namespace, folder: Path) -> dict[str, Any]:
     if chosen.what in ("all", "truth"):
         company = chosen.company.resolve() if chosen.company else folder / f"demo-{min(chosen.scale):g}"
         results["truth"] = _truth(company, min(chosen.scale))
+    if chosen.what in ("all", "histories"):
+        results["histories"] = _histories(folder)
     if chosen.what in ("all", "anomalies"):
         results["anomalies"] = _anomalies()
     if chosen.what in ("all", "identity"):
@@ -65,6 +67,15 @@ def _truth(company: Path, scale: float) -> dict[str, Any]:
     if not (company / "lake" / "warehouse.duckdb").exists():
         night.one_night(company, scale)
     return _shown(truth.run(company), truth.tables)
+
+
+def _histories(folder: Path) -> dict[str, Any]:
+    from bench import histories, night
+
+    company = folder / "demo-0.05"
+    if not (company / "lake" / "warehouse.duckdb").exists():
+        night.one_night(company, 0.05)
+    return _shown(histories.run(folder, company, histories=30, steps=3), histories.tables_of)
 
 
 def _ingest(folder: Path) -> list[dict[str, Any]]:

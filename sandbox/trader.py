@@ -100,8 +100,8 @@ INNER JOIN (SELECT n, sum(total) AS goods FROM line_now GROUP BY n) AS g USING (
 INNER JOIN customer ON customer.n = hash(o.n, 'customer') % getvariable('customers');
 """
 _LINES = (
-    "SELECT 'o' || n || '-' || line AS id, 'o' || n AS order_id, line, product, sku, name, quantity, unit_price, total, "
-    "updated FROM line_now WHERE part = ? ORDER BY n, line"
+    "SELECT 'o' || n || '-' || line AS id, 'o' || n AS order_id, line, product, sku, name, quantity, unit_price, "
+    "total, updated FROM line_now WHERE part = ? ORDER BY n, line"
 )
 _FILES = {
     ("shop", "orders"): "SELECT * EXCLUDE (part) FROM made_order WHERE part = ? ORDER BY id",
