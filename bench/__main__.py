@@ -20,7 +20,10 @@ def main() -> None:
     """Measure what was asked for, print tables, and write JSON if wanted."""
     parser = argparse.ArgumentParser(prog="python -m bench", description="Millpond's benchmarks.")
     parser.add_argument("what", nargs="?", choices=("all", *PARTS), default="all")
-    parser.add_argument("--scale", type=float, nargs="+", default=[1.0, 10.0, 50.0], help="sizes of the demo company")
+    parser.add_argument("--scale", type=float, nargs="+", default=[1.0], help="truth: size of the demo company")
+    parser.add_argument(
+        "--orders", type=int, nargs="+", default=[50_000, 500_000, 5_000_000], help="night: sizes of the company"
+    )
     parser.add_argument("--keep", type=Path, metavar="DIR", help="work in this folder and keep it")
     parser.add_argument("--company", type=Path, metavar="DIR", help="truth: a demo company that has had its night")
     parser.add_argument(
@@ -40,7 +43,7 @@ def _measure(chosen: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Results by benchmark. The truth is measured on the smallest of the nights, unless a company is given."""
     results: dict[str, Any] = {}
     if chosen.what in ("all", "night"):
-        results["night"] = [_night(folder, scale) for scale in chosen.scale]
+        results["night"] = [_night(folder, orders) for orders in chosen.orders]
     if chosen.what in ("all", "ingest"):
         results["ingest"] = _ingest(folder)
     if chosen.what in ("all", "truth"):
@@ -55,10 +58,10 @@ def _measure(chosen: argparse.Namespace, folder: Path) -> dict[str, Any]:
     return results
 
 
-def _night(folder: Path, scale: float) -> dict[str, Any]:
+def _night(folder: Path, orders: int) -> dict[str, Any]:
     from bench import night
 
-    return _shown(night.run(folder, scale), night.tables)
+    return _shown(night.run(folder, orders), night.tables)
 
 
 def _truth(company: Path, scale: float) -> dict[str, Any]:

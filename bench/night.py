@@ -1,8 +1,8 @@
-"""How long a night over the demo company takes, where the time goes, and how far that is from the floor.
+"""How long a night takes, where the time goes, and how far that is from the floor, over trading companies of any size.
 
-Each night is a process of its own, as the scheduler starts it; the company is written before the clock starts, and its
-systems are served by the measuring process. Run:
-python -m bench night --scale 1 10. What the floor is stands in bench/floor.py.
+Each night is a process of its own, as the scheduler starts it; the company is written before the clock starts. The
+first night loads everything; in the second one row in a hundred is new or changed; in the third nothing happened. Run:
+python -m bench night --orders 50000. What the floor is stands in bench/floor.py.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 
 import duckdb
 
-from sandbox import generate
+from sandbox import generate, trader
 from sandbox.serve import Sandbox, serving
 from warehouse.settings import child_environment
 
@@ -55,32 +55,64 @@ def measured(*arguments: str, **variables: str) -> Usage:
     return Usage(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / to_mb, process.returncode, output)
 
 
-def run(folder: Path, scale: float) -> dict[str, Any]:
-    """Write the company into a folder of its own and run the first night, a second without changes, and the floor."""
-    company = folder / f"demo-{scale:g}"
-    shutil.rmtree(company / "lake", ignore_errors=True)
-    first = one_night(company, scale)
-    stages = _stages(company)
-    second = _night(company)
-    floor = measured("-m", "bench.floor", str(company), str(folder / f"floor-{scale:g}"))
+def run(folder: Path, orders: int) -> dict[str, Any]:
+    """Write a trading company into a folder of its own; run its nights, and the floor over what the first loaded."""
+    company = folder / f"trade-{orders}"
+    trader.write(company, orders)
+    nights = {"full": _trade_night(company)}
+    stages = {"full": _stages(company)}
+    floor = measured("-m", "bench.floor", str(company), str(folder / f"floor-{orders}"))
     if floor.status:
         raise RuntimeError(f"The floor ended with status {floor.status}; see above.")
+    core_rows = (
+        _core_rows(company / "lake" / "warehouse.duckdb"),
+        _core_rows(folder / f"floor-{orders}" / "warehouse.duckdb"),
+    )
+    shutil.rmtree(folder / f"floor-{orders}")
+    trader.let_pass(company, 1)
+    nights["1 % changed"] = _trade_night(company)
+    stages["1 % changed"] = _stages(company)
+    nights["empty"] = _trade_night(company)
     gx_import = float(measured("-c", GX_IMPORT).output)
-    floor_stages = {name: _stage(name, s["rows"], s["seconds"]) for name, s in json.loads(floor.output).items()}
+    floor_stages = [_stage(name, s["rows"], s["seconds"]) for name, s in json.loads(floor.output).items()]
+    full = nights["full"]["wall"]
+    rows = [
+        {
+            "run": name,
+            **figures,
+            "of the full night": figures["wall"] / full,
+            "of the floor": figures["wall"] / floor.wall,
+        }
+        for name, figures in {**nights, "floor": _figures(floor)}.items()
+    ]
     return {
-        "scale": scale,
-        "company": str(company),
-        "night": _figures(first),
-        "again": _figures(second),
-        "floor": _figures(floor),
-        "ratio": first.wall / floor.wall,
-        "ratio_cpu": first.cpu / floor.cpu,
+        "orders": orders,
+        "runs": rows,
         "stages": stages,
-        "floor_stages": list(floor_stages.values()),
-        "shares": _shares(first.wall, stages, gx_import),
-        "core_rows": _core_rows(company / "lake" / "warehouse.duckdb"),
-        "floor_core_rows": _core_rows(folder / f"floor-{scale:g}" / "warehouse.duckdb"),
+        "floor_stages": floor_stages,
+        "shares": _shares(full, stages["full"], gx_import),
+        "slowest": _slowest(company),
+        "core_rows": core_rows,
     }
+
+
+def _trade_night(company: Path) -> dict[str, Any]:
+    """A night over exported files; its figures, with the lake's size on disk afterwards."""
+    used = measured("-c", NIGHT, "--company", str(company), "run")
+    if used.status not in (0, 3):
+        raise RuntimeError(f"The night over {company} ended with status {used.status}: {used.output[-1500:]}")
+    size = sum(f.stat().st_size for f in (company / "lake").rglob("*") if f.is_file() and f.stat().st_nlink == 1)
+    return {**_figures(used), "lake_mb": size / 1e6}
+
+
+def _slowest(company: Path) -> list[dict[str, Any]]:
+    """The steps that took longest in the second night."""
+    with duckdb.connect(str(company / "lake" / "build.duckdb"), read_only=True) as con:
+        rows = con.execute(
+            "SELECT kind, step, row_count, changed_rows, seconds, peak_mb FROM meta.step "
+            "WHERE run_id = (SELECT run_id FROM meta.night) ORDER BY seconds DESC LIMIT 12"
+        ).fetchall()
+    return [dict(zip(("kind", "step", "rows", "changed rows", "seconds", "peak MB"), row, strict=True)) for row in rows]
 
 
 def one_night(company: Path, scale: float) -> Usage:
@@ -142,9 +174,10 @@ def _core_rows(path: Path) -> int:
 
 def tables(result: dict[str, Any]) -> Iterable[tuple[str, list[dict[str, Any]]]]:
     """Titles and rows to print."""
-    scale = f"scale {result['scale']:g}"
-    runs = [{"run": name, **result[name]} for name in ("night", "again", "floor")]
-    yield f"Night at {scale}; {result['ratio']:.1f} times the floor ({result['ratio_cpu']:.1f} in processor time)", runs
-    yield f"Stages of the night at {scale}", result["stages"]
-    yield f"Stages of the floor at {scale}", result["floor_stages"]
-    yield f"Where the night's time goes at {scale}", result["shares"]
+    size = f"{result['orders']:,} orders"
+    yield f"Nights of {size}", result["runs"]
+    for night, stages in result["stages"].items():
+        yield f"Stages of the {night} night, {size}", stages
+    yield f"Stages of the floor, {size}", result["floor_stages"]
+    yield f"Where the full night's time goes, {size}", result["shares"]
+    yield f"The slowest steps of the last night, {size}", result["slowest"]

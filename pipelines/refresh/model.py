@@ -121,7 +121,9 @@ def _build(con: duckdb.DuckDBPyConnection, night: Night, table: str) -> Built:
         meta.unsettle(con, table)
         make = _write if table in LINKED_FROM else _model
         made = make(con, night, table, known, inputs, then)
-        if before and before[0] == meta.ASKED and inputs == changes.inputs_of(con, table):
+        # Each linking is told in a row of its own.
+        is_again = before is not None and before[0] == meta.ASKED and inputs == changes.inputs_of(con, table)
+        if before and is_again and table != LINKAGE:
             changes.note_rebuilt(con, night.run_id, table, is_same=made.version == before[1])
         changes.remember_inputs(con, table, inputs)
         meta.remember(con, table, fingerprint=_digest(inputs), version=made.version, at=night.now)
