@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 from warehouse.contracts import Column, Contract, Reference, Rule, Severity
 from warehouse.sql import quoted, quoted_table
@@ -26,11 +26,18 @@ FORMATS: Mapping[str, tuple[str, str]] = {
 }
 
 
+Scope = Literal["row", "key", "reference", "table"]
+
+
 @dataclass(frozen=True)
 class Check:
     """One thing that must be true of a table, as an expectation of Great Expectations.
 
-    `key` names the columns that identify a failing row in examples and in the SQL that finds it.
+    Attributes:
+        key: the columns that identify a failing row in examples and in the SQL that finds it.
+        scope: what decides about a row: its own columns (`row`), rows with the same values in columns (`key`), the row
+            of another table that it refers to (`reference`), or more than that (`table`).
+        unique: for the scope `key`, the columns; reference: for `reference`, what it refers to.
     """
 
     name: str
@@ -40,6 +47,9 @@ class Check:
     expectation: str
     kwargs: Mapping[str, Any] = field(hash=False)
     key: tuple[str, ...]
+    scope: Scope = "row"
+    unique: tuple[str, ...] = ()
+    reference: Reference | None = None
 
 
 def checks_for(contract: Contract, *, had_rows: bool = False) -> tuple[Check, ...]:
@@ -79,13 +89,14 @@ def _check(
 
 def _row_checks(contract: Contract, had_rows: bool) -> Iterable[Check]:
     if had_rows:
-        yield _check(
+        check = _check(
             contract,
             "has_rows",
             "The table had rows on an earlier night, so it has some now.",
             "ExpectTableRowCountToBeBetween",
             {"min_value": 1},
         )
+        yield replace(check, scope="table")
 
 
 def _key_checks(contract: Contract) -> Iterable[Check]:
@@ -97,24 +108,26 @@ def _key_checks(contract: Contract) -> Iterable[Check]:
         columns = ", ".join(quoted(c) for c in key)
         # GX has a compound check of its own; its window over all rows took twice as long on 5 million rows.
         repeated = f"SELECT ({columns}) FROM {quoted_table(contract.table)} GROUP BY {columns} HAVING count(*) > 1"
-        yield _rows_where(
+        check = _rows_where(
             contract,
             name,
             f"No two rows share the same {' and '.join(key)}.",
             f"({columns}) IN ({repeated})",
             columns=key,
         )
+        yield replace(check, scope="key", unique=key)
     yield from (_unique(contract, c.name) for c in contract.columns if c.unique and (c.name,) != key)
 
 
 def _unique(contract: Contract, column: str) -> Check:
-    return _check(
+    check = _check(
         contract,
         f"{column}_is_unique",
         f"No two rows share the same {column}.",
         "ExpectColumnValuesToBeUnique",
         {"column": column},
     )
+    return replace(check, scope="key", unique=(column,))
 
 
 def _column_checks(contract: Contract, column: Column) -> Iterable[Check]:
@@ -164,13 +177,17 @@ def _range_name(column: Column, *, spoken: bool = False) -> str:
     return re.sub(r"[^a-z0-9]+", "_", words.replace("-", "minus_"))
 
 
-def _reference_check(contract: Contract, reference: Reference) -> Check:
+def referred(contract: Contract, reference: Reference) -> tuple[str, dict[str, str]]:
+    """The table that a reference points to, and by own column the column of it that must have the same value."""
     parent = reference.to_table if "." in reference.to_table else f"{contract.schema}.{reference.to_table}"
     pairs = {reference.column: reference.to_column}
-    if contract.schema == "clean":
-        pairs = {"source": "source", **pairs}
+    return parent, {"source": "source", **pairs} if contract.schema == "clean" else pairs
+
+
+def _reference_check(contract: Contract, reference: Reference) -> Check:
+    parent, pairs = referred(contract, reference)
     match = " AND ".join(f"parent.{quoted(theirs)} = {quoted(contract.name, ours)}" for ours, theirs in pairs.items())
-    return _rows_where(
+    check = _rows_where(
         contract,
         f"{reference.column}_is_in_{parent.rpartition('.')[2]}",
         f"Every {reference.column} that is given is found in {parent}.",
@@ -181,11 +198,12 @@ def _reference_check(contract: Contract, reference: Reference) -> Check:
         # one that is left is a defect. Only clean may hold orphans that the contract tolerates.
         severity="warning" if contract.schema == "clean" and reference.on_orphan == "warn" else "error",
     )
+    return replace(check, scope="reference", reference=reference)
 
 
 def _rule_check(contract: Contract, rule: Rule) -> Check:
     words = set(re.findall(r"[a-z_][a-z0-9_]*", rule.condition))
-    return _rows_where(
+    check = _rows_where(
         contract,
         rule.name,
         rule.description,
@@ -193,6 +211,7 @@ def _rule_check(contract: Contract, rule: Rule) -> Check:
         columns=tuple(c.name for c in contract.columns if c.name in words),
         severity=rule.severity,
     )
+    return replace(check, scope="table" if "select" in rule.condition.lower() else "row")
 
 
 def _rows_where(

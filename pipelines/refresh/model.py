@@ -184,9 +184,13 @@ def _model(
 
 
 def _needed(con: duckdb.DuckDBPyConnection, company: Company, table: str) -> tuple[str, ...]:
-    """Columns whose old and new values the large tables that follow a table need; none where none does."""
-    followers = [m for m in models_of(company).values() if m.follow and table in m.follow.follows]
-    return told_of(followers, table) if any(_is_large(con, m.table) for m in followers) else ()
+    """Columns whose old and new values are needed: by large tables that follow this one, or by its own checks."""
+    models = models_of(company)
+    followers = [m for m in models.values() if m.follow and table in m.follow.follows]
+    if any(_is_large(con, m.table) for m in followers):
+        return told_of(followers, table)
+    is_followed_by_checks = table in models and models[table].follow and _is_large(con, table)
+    return tables()[table].key if is_followed_by_checks else ()
 
 
 def _is_large(con: duckdb.DuckDBPyConnection, table: str) -> bool:
