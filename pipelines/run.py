@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.instance import PID_TAG, bury_dead_runs, open_instance
 from pipelines.night import building, expect
 from quality import volume
-from warehouse import locks
+from warehouse import locks, upgrade
 from warehouse.company import Company
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ def run_night(
         Busy: another night runs on this data home.
     """
     with locks.hold(company.home, "night", wait_seconds=0):
+        with locks.hold(company.home, "build"):
+            upgrade.bring_up(company.home)
         instance = open_instance(company.home)
         bury_dead_runs(instance)
         from pipelines.assemble import build_definitions
