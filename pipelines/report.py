@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipelines.run import Outcome
-from warehouse import meta, publish, store
+from warehouse import backup, meta, publish, store
 from warehouse.company import Company
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def describe_status(company: Company, out: Console) -> None:
         mark = "[yellow]stale[/yellow]" if hours > 36 else "[green]fresh[/green]"
         out.print(f"Warehouse: {mark}, published {current.published_at:%Y-%m-%d %H:%M} UTC, {hours:.0f} h ago.")
     _last_refresh(company, out)
+    _last_backup(company, out)
     describe_sources(company, out)
     with _warehouse(company) as con:
         if con is not None:
@@ -219,6 +220,16 @@ def _last_refresh(company: Company, out: Console) -> None:
     if row:
         status, started, message = row
         out.print(f"Last refresh: {status}, {started:%Y-%m-%d %H:%M} UTC. {escape(message or '')}", soft_wrap=True)
+
+
+def _last_backup(company: Company, out: Console) -> None:
+    made = backup.last(company.home)
+    if made is None:
+        out.print("Last backup: none; `millpond backup` makes one.")
+        return
+    at, path = made
+    hours = (datetime.now(UTC) - at).total_seconds() / 3600
+    out.print(f"Last backup: {at:%Y-%m-%d %H:%M} UTC, {hours:.0f} h ago: {escape(str(path))}", soft_wrap=True)
 
 
 @contextmanager

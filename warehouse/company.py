@@ -23,6 +23,8 @@ from warehouse.home import Home
 
 CONFIG_NAME = "millpond.toml"
 SOURCE_NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
+#: ${NAME} in a value.
+_NAME = re.compile(r"\$\{(\w+)\}")
 
 Trust = Annotated[int, Field(ge=0, le=100, strict=True)]
 #: What core.customer and core.account choose from several records, each from one of them as a whole.
@@ -198,8 +200,18 @@ def load_company(root: Path) -> Company:
         problems += _trust_problems(path, config)
     if problems or config is None:
         raise CompanyError(problems)
-    home = env.settings().home or root / "lake"
-    return Company(root=root, home=Home(home.resolve()), config=config)
+    return Company(root=root, home=home_of(root), config=config)
+
+
+def home_of(root: Path) -> Home:
+    """The data home of the company in a folder."""
+    return Home((env.settings().home or root / "lake").resolve())
+
+
+def names_used(root: Path) -> list[str]:
+    """Names that millpond.toml takes from `.env` or the environment, such as SHOP_TOKEN; the file is sound TOML."""
+    document = tomllib.loads((root / CONFIG_NAME).read_text(encoding="utf-8"))
+    return sorted(set(_NAME.findall(str(document))))
 
 
 def _interpolate(value: Any, names: Mapping[str, str], path: Path, key: tuple[str, ...], problems: list[str]) -> Any:
@@ -210,13 +222,13 @@ def _interpolate(value: Any, names: Mapping[str, str], path: Path, key: tuple[st
         return [_interpolate(v, names, path, key, problems) for v in value]
     if not isinstance(value, str):
         return value
-    for name in re.findall(r"\$\{(\w+)\}", value):
+    for name in _NAME.findall(value):
         if name not in names:
             problems.append(
                 f"{path}: {'.'.join(key)} uses ${{{name}}}, which is not set; "
                 f"put {name}=… into {path.parent / '.env'} or the environment."
             )
-    return re.sub(r"\$\{(\w+)\}", lambda m: names.get(m[1], m[0]), value)
+    return _NAME.sub(lambda m: names.get(m[1], m[0]), value)
 
 
 def _trust_problems(path: Path, config: CompanyConfig) -> list[str]:

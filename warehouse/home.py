@@ -67,6 +67,21 @@ class Home:
         return self.root / "locks"
 
     @property
+    def backup_note(self) -> Path:
+        """When the last backup was made, and where it is."""
+        return self.root / "backup.json"
+
+    @property
+    def restoring(self) -> Path:
+        """What a restore is about to put in place."""
+        return self.root / ".restore"
+
+    @property
+    def unfinished_restore(self) -> Path:
+        """Says what a restore moves where; while it is there, the data home is neither the old nor the new one."""
+        return self.restoring / "journal.json"
+
+    @property
     def temp(self) -> Path:
         """DuckDB spills here; may be emptied whenever nothing runs."""
         return self.root / "tmp"

@@ -8,8 +8,8 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -24,9 +24,42 @@ class Busy(Exception):
     """Another process holds the file; the message says which and what to do."""
 
 
+class RestoreCutOff(Exception):
+    """A restore was killed between the old data home and the new one; nobody may write until it is finished."""
+
+
 @contextmanager
 def hold(home: Home, name: str, *, wait_seconds: float | None = None) -> Iterator[None]:
     """Hold the lock `name` ("build", "night", "raw_<source>") while the block runs.
+
+    Raises:
+        Busy: another process still holds it after `wait_seconds`.
+        RestoreCutOff: the data home is between two states.
+    """
+    with hold_for_restore(home, name, wait_seconds=wait_seconds):
+        if home.unfinished_restore.exists():
+            raise RestoreCutOff(f"A restore into {home.root} was cut off; run `millpond restore` again to finish it.")
+        yield
+
+
+@contextmanager
+def hold_all(home: Home, sources: Iterable[str]) -> Iterator[None]:
+    """Hold every lock while the block runs, so that nobody loads, refreshes or decides.
+
+    They are taken in the order in which others take them, so that nobody waits in a circle.
+
+    Raises:
+        Busy: another process still holds one of them after the longest wait.
+    """
+    with ExitStack() as held:
+        for name in ("night", "build", *(f"raw_{source}" for source in sorted(sources)), "decisions"):
+            held.enter_context(hold(home, name))
+        yield
+
+
+@contextmanager
+def hold_for_restore(home: Home, name: str, *, wait_seconds: float | None = None) -> Iterator[None]:
+    """Hold a lock also where a restore was cut off, which only another restore can mend.
 
     Raises:
         Busy: another process still holds it after `wait_seconds`.

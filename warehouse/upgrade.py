@@ -29,7 +29,7 @@ def bring_up(home: Home) -> None:
     Raises:
         StoreError: a newer Millpond has used the lake.
     """
-    found = _format_of(home)
+    found = layout_of(home)
     if found > FORMAT:
         raise StoreError(
             f"A newer Millpond has used {home.root} (layout {found}, this one knows up to {FORMAT}). "
@@ -39,7 +39,7 @@ def bring_up(home: Home) -> None:
         log.warning("Bringing %s from layout %d to %d.", home.root, number, number + 1)
         STEPS[number](home)
     if found < FORMAT or not _marker(home).exists():
-        _mark(home)
+        mark(home, FORMAT)
 
 
 def _let_all_be_made_anew(home: Home) -> None:
@@ -53,8 +53,12 @@ def _let_all_be_made_anew(home: Home) -> None:
 STEPS: Mapping[int, Callable[[Home], None]] = {0: _let_all_be_made_anew}
 
 
-def _format_of(home: Home) -> int:
-    """The layout of a lake: 0 for one from before there was a marker, this version's for one that is empty."""
+def layout_of(home: Home) -> int:
+    """The layout of a lake: 0 for one from before there was a marker, this version's for one that is empty.
+
+    Raises:
+        StoreError: the marker cannot be read.
+    """
     marker = _marker(home)
     if not marker.exists():
         return 0 if home.build.exists() else FORMAT
@@ -66,10 +70,11 @@ def _format_of(home: Home) -> int:
         ) from error
 
 
-def _mark(home: Home) -> None:
-    home.create()
+def mark(home: Home, layout: int) -> None:
+    """Say which layout a lake has."""
+    home.root.mkdir(parents=True, exist_ok=True)
     partial = _marker(home).with_suffix(".partial")
-    said = {"format": FORMAT, "millpond": version("millpond")}
+    said = {"format": layout, "millpond": version("millpond")}
     partial.write_text(json.dumps(said) + "\n", encoding="utf-8")
     store.sync(partial)
     partial.replace(_marker(home))

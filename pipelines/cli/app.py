@@ -77,10 +77,10 @@ def fail(*sentences: str) -> NoReturn:
 @contextmanager
 def plain_errors() -> Iterator[None]:
     """Turn the errors that people can mend into sentences."""
-    from warehouse.locks import Busy
+    from warehouse.locks import Busy, RestoreCutOff
     from warehouse.store import StoreError
 
     try:
         yield
-    except (StoreError, Busy) as error:
+    except (StoreError, Busy, RestoreCutOff) as error:
         fail(str(error))
