@@ -44,9 +44,16 @@ class Version:
         return f"{self.rows}/{self.xor}/{self.total}"
 
 
-def version_of(con: duckdb.DuckDBPyConnection, table: str) -> str:
-    """The version of a table's content as it stands: a hash that does not depend on the order of its rows."""
-    return str(_sums(con, f"SELECT hash(t) AS row_hash FROM {quoted_table(table)} AS t"))
+def version_of(con: duckdb.DuckDBPyConnection, table: str, *, ignoring: Sequence[str] = ()) -> str:
+    """The version of a table's content as it stands: a hash that does not depend on the order of its rows.
+
+    Args:
+        con: the build database.
+        table: schema-qualified name.
+        ignoring: columns whose values make no other content.
+    """
+    row_hash = _row_hash(con, table, ignoring)
+    return str(_sums(con, f"SELECT {row_hash} AS row_hash FROM {quoted_table(table)} AS t"))
 
 
 class Following:
@@ -59,6 +66,7 @@ class Following:
         by: columns that say which rows are meant; they need not be unique.
         affected: temporary table with these columns, of the rows that may change; None where all may.
         told: further columns whose old and new values whoever follows the table needs, its key among them.
+        ignoring: columns whose values make no other content; with them a table cannot be `put`.
     """
 
     def __init__(
@@ -70,8 +78,9 @@ class Following:
         by: Sequence[str],
         affected: str | None = None,
         told: Sequence[str] = (),
+        ignoring: Sequence[str] = (),
     ) -> None:
-        self.con, self.table = con, table
+        self.con, self.table, self.ignoring = con, table, ignoring
         self.columns = list(dict.fromkeys((*by, *told)))
         columns = ", ".join(map(quoted, by))
         self._among = f"SEMI JOIN {quoted(affected)} USING ({columns})" if affected else ""
@@ -83,7 +92,7 @@ class Following:
         """Log which rows are others now, in the caller's transaction, and give the version of the content now."""
         if self._old is None:
             forget(self.con, self.table)
-            return version_of(self.con, self.table)
+            return version_of(self.con, self.table, ignoring=self.ignoring)
         self._keep("row_after", f"{quoted_table(self.table)} AS t {self._among}")
         return self._close(self._old, at)
 
@@ -110,7 +119,8 @@ class Following:
 
     def _keep(self, name: str, rows: str, *also: str) -> None:
         """The hashes of rows, and what is told of them."""
-        listed = ", ".join(("hash(t) AS row_hash", *also, *(f"t.{quoted(column)}" for column in self.columns)))
+        row_hash = f"{_row_hash(self.con, self.table, self.ignoring)} AS row_hash"
+        listed = ", ".join((row_hash, *also, *(f"t.{quoted(column)}" for column in self.columns)))
         self.con.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT {listed} FROM {rows}")
 
     def _close(self, old: Version, at: datetime) -> str:
@@ -218,6 +228,14 @@ def _ensure_rebuilt(con: duckdb.DuckDBPyConnection) -> None:
 def _ensure_inputs(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
     con.execute(_BUILT_FROM)
+
+
+def _row_hash(con: duckdb.DuckDBPyConnection, table: str, ignoring: Sequence[str]) -> str:
+    """An expression for the hash of a row t of a table, without some columns."""
+    if not ignoring:
+        return "hash(t)"
+    columns = [name for name, *_ in con.execute(f"SELECT * FROM {quoted_table(table)} LIMIT 0").description]
+    return f"hash({', '.join(f't.{quoted(name)}' for name in columns if name not in ignoring)})"
 
 
 def _sums(con: duckdb.DuckDBPyConnection, rows: str) -> Version:

@@ -47,6 +47,11 @@ class Home:
         return self.root / "linkage.duckdb"
 
     @property
+    def cleaning(self) -> Path:
+        """What cleaning goes on from the next night; rebuilt where it is missing."""
+        return self.root / "cleaning.duckdb"
+
+    @property
     def decisions(self) -> Path:
         """What people decided; never rebuilt."""
         return self.root / "decisions.duckdb"

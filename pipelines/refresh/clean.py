@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,9 +17,9 @@ from pipelines.night import Night, progress
 from quality import integrity, reconciliation, volume
 from quality.results import CheckResult, percent
 from transforms.mapping import MappingError
-from warehouse import changes, meta, store
+from warehouse import meta, records, store
 from warehouse.company import Company, MappingFile
-from warehouse.contracts import Contract, entities
+from warehouse.contracts import Contract
 from warehouse.digest import code_digest, digest
 from warehouse.sql import quoted
 
@@ -36,9 +37,16 @@ UNUSABLE = (
 )
 
 
+#: Libraries whose other version may clean a value otherwise.
+CLEANED_BY = ("babel", "duckdb", "email-validator", "orjson", "phonenumbers", "polars", "pycountry", "sqlglot")
+
+
 @dataclass
 class Cleaned:
-    """What became of an entity tonight: `reports` of the sources cleaned again, reasons of those that `failed`."""
+    """What became of an entity tonight: `reports` of the sources cleaned again, reasons of those that `failed`.
+
+    `version` is that of the table's content, as far as it is known while it is written.
+    """
 
     entity: str
     reports: dict[str, CleanReport] = field(default_factory=dict)
@@ -47,6 +55,7 @@ class Cleaned:
     rows: int = 0
     quarantined: int = 0
     changed: bool = False
+    version: str | None = None
     seconds: float = 0.0
 
 
@@ -57,14 +66,15 @@ def clean_entities(
     mappings: Sequence[MappingFile],
 ) -> dict[str, Cleaned]:
     """Clean entities (parents before children), set orphans aside, and note what changed."""
+    from transforms.clean import memory
+
     found: dict[str, Cleaned] = {}
-    for done, contract in enumerate(contracts):
-        progress("clean", done, len(contracts))
-        own = [m for m in mappings if m.entity == contract.name]
-        found[contract.name] = _clean_entity(con, night, contract, own)
-    for entity, moved in integrity.sweep_orphans(con, entities(), night.now).items():
-        if entity in found:
-            found[entity].orphans = moved
+    with memory.attached(con, night.company.home.cleaning):
+        for done, contract in enumerate(contracts):
+            progress("clean", done, len(contracts))
+            own = [m for m in mappings if m.entity == contract.name]
+            found[contract.name] = _clean_entity(con, night, contract, own)
+    _sweep_orphans(con, night, contracts, found)
     for contract in contracts:
         _conclude(con, night, contract, found[contract.name])
     progress("clean", len(contracts), len(contracts))
@@ -73,7 +83,7 @@ def clean_entities(
 
 def is_stale(con: duckdb.DuckDBPyConnection, company: Company, contract: Contract, own: Sequence[MappingFile]) -> bool:
     """Whether cleaning the entity would have anything to do."""
-    if _is_unsettled(con, contract) or _strangers(con, contract, own):
+    if _is_unsettled(con, contract) or _strangers(con, contract, own) or _has_parents_moved(con, contract):
         return True
     return any(_is_due(con, company, contract, m) for m in own if company.home.raw_file(m.source).exists())
 
@@ -120,11 +130,11 @@ def _clean_entity(
     con: duckdb.DuckDBPyConnection, night: Night, contract: Contract, own: Sequence[MappingFile]
 ) -> Cleaned:
     started = time.monotonic()
-    outcome = Cleaned(contract.name)
+    outcome = Cleaned(contract.name, version=_version(con, contract))
     for source in _strangers(con, contract, own):
         meta.unsettle(con, contract.table)
         _forget(con, contract, source)
-        outcome.changed = True
+        outcome.changed, outcome.version = True, None
     if outcome.changed and not own:
         volume.forget_counts(con, contract.table)
     for mapping in own:
@@ -132,7 +142,8 @@ def _clean_entity(
             continue
         if _is_due(con, night.company, contract, mapping):
             try:
-                outcome.reports[mapping.source] = _clean_source(con, night, contract, mapping)
+                report = _clean_source(con, night, contract, mapping, outcome.version)
+                outcome.reports[mapping.source], outcome.version = report, report.version
             except UNUSABLE as error:
                 outcome.failed[mapping.source] = f"{mapping.path}: {str(error).splitlines()[0]}"
     outcome.seconds = time.monotonic() - started
@@ -140,12 +151,18 @@ def _clean_entity(
 
 
 def _clean_source(
-    con: duckdb.DuckDBPyConnection, night: Night, contract: Contract, mapping: MappingFile
+    con: duckdb.DuckDBPyConnection, night: Night, contract: Contract, mapping: MappingFile, version: str | None
 ) -> CleanReport:
+    """Clean a source's rows, by what changed where it is certain what was there: `version` is the table's."""
     from transforms.clean.load import clean_source
+    from transforms.clean.memory import Memory
 
     company = night.company
     fingerprint = _fingerprint(company, contract, mapping)
+    before = meta.fingerprint_of(con, _object(contract, mapping.source))
+    mark = before[1] if before and before[0] != meta.UNSETTLED else None
+    recipe = _recipe(company, contract, mapping)
+    known = Memory(con, entity=contract.name, source=mapping.source, recipe=recipe, mark=mark)
     meta.unsettle(con, contract.table, _object(contract, mapping.source))
     with store.attached_raw(con, company.home, mapping.source) as catalog:
         report = clean_source(
@@ -160,6 +177,9 @@ def _clean_source(
                 timezone=company.config.timezone,
             ),
             now=night.now,
+            version=version,
+            known=known,
+            returning=integrity.returning(con, contract, mapping.source),
             progress=progress,
         )
     counts = reconciliation.Reconciliation(
@@ -171,8 +191,20 @@ def _clean_source(
         superseded_rows=report.superseded + report.duplicates,
     )
     reconciliation.record_reconciliation(con, [counts], night.run_id, night.now)
-    meta.remember(con, _object(contract, mapping.source), fingerprint=fingerprint, version=None, at=night.now)
+    # Last of all: a night killed before this is not certain what is in the build database, and the next cleans all.
+    meta.remember(con, _object(contract, mapping.source), fingerprint=fingerprint, version=known.mark, at=night.now)
     return report
+
+
+def _sweep_orphans(
+    con: duckdb.DuckDBPyConnection, night: Night, contracts: Sequence[Contract], found: Mapping[str, Cleaned]
+) -> None:
+    """Set aside rows of the entities whose parents are missing, also where only the parents changed."""
+    children = {c.name: c for c in contracts if integrity.references_of(c)}
+    meta.unsettle(con, *(c.table for c in children.values()))
+    versions = {name: found[name].version for name in children}
+    for name, swept in integrity.sweep_orphans(con, children, night.now, versions).items():
+        found[name].orphans, found[name].version = swept.moved, swept.version
 
 
 def _conclude(con: duckdb.DuckDBPyConnection, night: Night, contract: Contract, outcome: Cleaned) -> None:
@@ -181,7 +213,7 @@ def _conclude(con: duckdb.DuckDBPyConnection, night: Night, contract: Contract, 
     outcome.quarantined = _count(con, "quarantine", contract.name)
     before = meta.fingerprint_of(con, contract.table)
     if outcome.reports or outcome.orphans or outcome.changed or before is None or _is_unsettled(con, contract):
-        version = changes.version_of(con, contract.table)
+        version = outcome.version or records.version_of(con, contract)
         outcome.changed = before is None or before[1] != version
         meta.remember(con, contract.table, fingerprint="", version=version, at=night.now)
         run, table, seconds = night.run_id, contract.table, outcome.seconds
@@ -194,9 +226,12 @@ def _is_due(con: duckdb.DuckDBPyConnection, company: Company, contract: Contract
     before = meta.fingerprint_of(con, _object(contract, mapping.source))
     if before is None or before[0] != _fingerprint(company, contract, mapping):
         return True
+    return bool(integrity.returning(con, contract, mapping.source))
+
+
+def _has_parents_moved(con: duckdb.DuckDBPyConnection, contract: Contract) -> bool:
     parents = meta.fingerprint_of(con, f"parents:{contract.table}")
-    parents_moved = parents is None or parents[0] != _parent_versions(con, contract)
-    return parents_moved and mapping.source in integrity.orphaned(con, contract.name)
+    return parents is None or parents[0] != _parent_versions(con, contract)
 
 
 def _is_unsettled(con: duckdb.DuckDBPyConnection, contract: Contract) -> bool:
@@ -205,21 +240,32 @@ def _is_unsettled(con: duckdb.DuckDBPyConnection, contract: Contract) -> bool:
     return before is None or before[0] == meta.UNSETTLED
 
 
+def _version(con: duckdb.DuckDBPyConnection, contract: Contract) -> str | None:
+    """The version of the table's content; None where it is not certain."""
+    before = meta.fingerprint_of(con, contract.table)
+    return before[1] if before and before[0] != meta.UNSETTLED else None
+
+
 def _fingerprint(company: Company, contract: Contract, mapping: MappingFile) -> str:
-    """The mapping, the contract, the cleaning code, the company's settings and the state of the raw file."""
+    """How rows are cleaned, and the state of the raw file that they come from."""
+    return digest(_recipe(company, contract, mapping), _raw_state(company.home.raw_file(mapping.source)))
+
+
+def _recipe(company: Company, contract: Contract, mapping: MappingFile) -> str:
+    """The mapping, the contract, the cleaning code with its libraries, and the company's settings."""
     config = company.config
     return digest(
         mapping.sql,
         contract.path.read_bytes(),
         _cleaning_code(),
         f"{config.country}/{config.base_currency}/{config.timezone}",
-        _raw_state(company.home.raw_file(mapping.source)),
     )
 
 
 @cache
 def _cleaning_code() -> str:
-    return code_digest(Path(transforms.clean.__file__).parent, Path(transforms.__file__).parent / "mapping.py")
+    code = code_digest(Path(transforms.clean.__file__).parent, Path(transforms.__file__).parent / "mapping.py")
+    return digest(code, *(f"{name}={importlib.metadata.version(name)}" for name in CLEANED_BY))
 
 
 def _raw_state(path: Path) -> str:
@@ -241,6 +287,9 @@ def _strangers(con: duckdb.DuckDBPyConnection, contract: Contract, own: Sequence
 
 
 def _forget(con: duckdb.DuckDBPyConnection, contract: Contract, source: str) -> None:
+    from transforms.clean import memory
+
+    memory.forget(con, contract.name, source)
     con.begin()
     for schema in ("clean", "quarantine"):
         con.execute(f"DELETE FROM {schema}.{quoted(contract.name)} WHERE source = ?", [source])

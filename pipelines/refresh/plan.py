@@ -12,6 +12,7 @@ from pipelines.checkup import mapping_files
 from pipelines.night import Night, begin, building
 from pipelines.refresh import clean, insight, model, prepare
 from quality import pace
+from quality.integrity import references_of
 from quality.results import latest_results
 from warehouse import meta, store
 from warehouse.company import Company
@@ -75,7 +76,10 @@ def usual_seconds(company: Company, due: Mapping[str, object] | list[str], *, fu
 
 def ask_all(company: Company) -> None:
     """Make the next refresh build everything again."""
+    from transforms.clean import memory
+
     with building(company) as con:
+        memory.forget_all(company.home.cleaning)
         con.execute("UPDATE meta.built SET fingerprint = ? WHERE fingerprint <> ?", [meta.ASKED, meta.UNSETTLED])
 
 
@@ -95,6 +99,8 @@ def _stale(con: duckdb.DuckDBPyConnection, night: Night) -> dict[str, str]:
             stale.setdefault(contract.table, "not made yet")
         elif clean.is_stale(con, company, contract, own):
             stale.setdefault(contract.table, "its source delivered, or what reads it is another")
+        elif parents := [t for r in references_of(contract) if (t := f"clean.{r.to_table}") in stale]:
+            stale.setdefault(contract.table, f"after {parents[0]}, without which its rows are orphans")
     stale |= model.stale_models(con, night, stale)
     if "mart.metric_daily" in stale or insight.is_stale(con):
         stale.setdefault(insight.TABLE, "after mart.metric_daily")

@@ -12,8 +12,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.transforms.test_clean_values import CONTEXT, column, contract_of
-from transforms.clean import clean_batch, merge_issues, sniff_formats
-from transforms.clean.batch import RULES
+from transforms.clean import Formats, clean_batch, sniff_formats
+from transforms.clean.batch import RULES, first_examples
 from warehouse.contracts import entities
 
 KINDS = sorted(RULES)
@@ -145,11 +145,12 @@ def test_any_text_is_survived_and_no_row_is_lost(said: list[tuple[str | None, ..
 
     formats = sniff_formats(frame, EVERY_KIND)
     parts = [frame.slice(at, cut) for at in range(0, frame.height, cut)]
-    assert sniff_formats(parts, EVERY_KIND) == formats
+    assert sum((sniff_formats(part, EVERY_KIND) for part in parts), Formats()) == formats
     done = [clean_batch(part, EVERY_KIND, CONTEXT, formats) for part in parts]
     assert pl.concat([d.accepted for d in done]).equals(whole.accepted)
     assert pl.concat([d.quarantined for d in done]).equals(whole.quarantined)
-    assert merge_issues(d.issues for d in done).equals(merge_issues([whole.issues]))
+    assert pl.concat([d.notes for d in done]).equals(whole.notes)
+    assert first_examples(d.examples for d in done).equals(first_examples([whole.examples]))
 
 
 @settings(max_examples=120, deadline=None)

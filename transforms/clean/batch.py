@@ -6,7 +6,8 @@ Pure: a frame in, frames out. Reading the sources and writing the tables is the 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -51,22 +52,38 @@ RULES: dict[str, Rule] = {
 }
 
 _LONGEST_EXAMPLE = 200
-_EXAMPLES = 5
+#: Of an issue the first distinct values are shown, among those of so many rows.
+_EXAMPLES, EXAMPLE_ROWS = 5, 100
 _SYSTEM = {c.name: c for c in SYSTEM_COLUMNS}
 #: Of the system columns, these come with the row and are cleaned like any other.
 _GIVEN = tuple(_SYSTEM[name] for name in ("source_updated_at", "is_deleted"))
 _STORED = tuple(name for name in _SYSTEM if name != "cleaned_at")
 _HASH_SEED = 20_240_101
 
+#: Hashes of what the mapping gave, by which rows of one id are told apart.
+HASHES = ("hash_one", "hash_two")
+_PLACE = ("source_file", "source_row")
+
 ISSUE_SCHEMA = {
-    "entity": pl.String,
-    "source": pl.String,
     "column_name": pl.String,
     "kind": pl.String,
     "reason": pl.String,
     "row_count": pl.Int64,
     "examples": pl.String,
 }
+_EXAMPLE_ORDER = ("source_id", *HASHES)
+EXAMPLE_SCHEMA = {
+    "column_name": pl.String,
+    "reason": pl.String,
+    "source_id": pl.String,
+    "hash_one": pl.UInt64,
+    "hash_two": pl.UInt64,
+    "before": pl.String,
+    "after": pl.String,
+}
+
+#: Column and reason.
+Issue = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -76,12 +93,21 @@ class Cleaned:
     Attributes:
         accepted: contract columns in their types, then the system columns but for cleaned_at.
         quarantined: source, source_id, reasons, row (JSON), source_file, source_row, and source_updated_at.
-        issues: meta.cleaning_issue rows of this batch; `merge_issues` adds batches up.
+        is_bad: of every row that came in, whether it is quarantined.
+        notes: of every row that came in, its issues as `column:reason,column:reason`; null where it has none.
+        examples: of each issue the first rows, ordered by source_id and hashes, with the value before and after.
     """
 
     accepted: pl.DataFrame
     quarantined: pl.DataFrame
-    issues: pl.DataFrame
+    is_bad: pl.Series
+    notes: pl.Series
+    examples: pl.DataFrame
+
+    @property
+    def issues(self) -> pl.DataFrame:
+        """What became of this batch, as meta.cleaning_issue counts it."""
+        return issue_rows(count_issues(self.notes.value_counts(name="count").iter_rows()), self.examples)
 
 
 @dataclass
@@ -102,7 +128,7 @@ def clean_batch(
 
     Args:
         frame: `source`, `source_id` and any further contract columns, of any type; optionally source_updated_at,
-            is_deleted, extra, source_file, source_row.
+            is_deleted, extra, source_file, source_row, hash_one, hash_two.
         formats: evidence from the whole column for ambiguous numbers and dates. Without it this batch is taken as the
             whole; give it wherever a table comes in several batches.
     """
@@ -111,42 +137,53 @@ def clean_batch(
     _settle_currencies(cells, contract)
     _join_names(cells)
     failures = list(_failures(cells, contract))
-    is_bad = pl.select(pl.any_horizontal(f.where for f in failures)).to_series() if failures else None
-    original = _original(cells)
-    accepted = _accepted(frame, cells, original)
+    is_bad = _any([f.where for f in failures], frame.height)
+    notes = [*_notes(cells, failures)]
     return Cleaned(
-        accepted=accepted if is_bad is None else accepted.filter(~is_bad),
+        accepted=_accepted(frame, cells, _original(cells)).filter(~is_bad),
         quarantined=_quarantined(frame, cells, failures, is_bad),
-        issues=_issues(frame, cells, failures, contract),
+        is_bad=is_bad,
+        notes=_told(notes, frame.height),
+        examples=_examples(frame, cells["source_id"].values, notes),
     )
 
 
-def merge_issues(batches: Iterable[pl.DataFrame]) -> pl.DataFrame:
-    """Add up the issues of several batches; the result does not depend on where the batches end."""
-    keys = ["entity", "source", "column_name", "kind", "reason"]
-    counts: dict[tuple[str, ...], int] = {}
-    examples: dict[tuple[str, ...], dict[str, dict[str, str | None]]] = {}
-    for row in (row for batch in batches for row in batch.iter_rows(named=True)):
-        key = tuple(row[k] for k in keys)
-        counts[key] = counts.get(key, 0) + row["row_count"]
-        known = examples.setdefault(key, {})
-        for example in json.loads(row["examples"]):
-            held = known.get(example["before"])
-            if held is None or _rank(example) < _rank(held):
-                known[example["before"]] = example
+def clean_ids(said: pl.Series, contract: Contract, context: CleanContext) -> pl.Series:
+    """Values of source_id as cleaning leaves them; null where a row has none."""
+    return _ruled(said, Job(contract.column("source_id"), context)).values
+
+
+def count_issues(notes: Iterable[tuple[str | None, int]]) -> dict[Issue, int]:
+    """Rows by issue, from notes of rows with how many rows have them."""
+    counts: Counter[Issue] = Counter()
+    for told, rows in notes:
+        for one in (told or "").split(","):
+            column, _, reason = one.partition(":")
+            counts[column, reason] += rows
+    counts.pop(("", ""), None)
+    return dict(counts)
+
+
+def first_examples(parts: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    """Of each issue the first rows, of batches put together; the result does not depend on where batches end."""
+    every = pl.concat([pl.DataFrame(schema=EXAMPLE_SCHEMA), *parts]).sort("column_name", "reason", *_EXAMPLE_ORDER)
+    first = every.group_by("column_name", "reason", maintain_order=True).head(EXAMPLE_ROWS)
+    return first.select(*EXAMPLE_SCHEMA)
+
+
+def issue_rows(counts: Mapping[Issue, int], examples: pl.DataFrame) -> pl.DataFrame:
+    """Issues as meta.cleaning_issue holds them, with up to five distinct values of their first rows as examples."""
+    shown: dict[Issue, dict[str | None, dict[str, str | None]]] = {}
+    for column, reason, source_id, _, _, before, after in first_examples([examples]).iter_rows():
+        known = shown.setdefault((column, reason), {})
+        if len(known) < _EXAMPLES:
+            known.setdefault(before, {"before": before, "after": after, "source_id": source_id or None})
     rows = [
-        (*key, count, _dumped(sorted(examples[key].values(), key=_rank)[:_EXAMPLES])) for key, count in counts.items()
-    ]
+        (column, "rejected" if reason in REJECTIONS else "changed", reason, count,
+         json.dumps(list(shown.get((column, reason), {}).values()), ensure_ascii=False))
+        for (column, reason), count in counts.items()
+    ]  # fmt: skip
     return pl.DataFrame(sorted(rows), schema=ISSUE_SCHEMA, orient="row")
-
-
-def issue(
-    contract: Contract, source: str, column: str, reason: str, count: int, examples: list[dict[str, str | None]]
-) -> pl.DataFrame:
-    """One row of issues, for what is found beyond a single batch."""
-    kind = "rejected" if reason in REJECTIONS else "changed"
-    row = (contract.name, source, column, kind, reason, count, _dumped(examples))
-    return pl.DataFrame([row], schema=ISSUE_SCHEMA, orient="row")
 
 
 @dataclass(frozen=True)
@@ -271,12 +308,11 @@ def _accepted(frame: pl.DataFrame, cells: dict[str, _Cell], original: pl.Series)
 
 
 def _quarantined(
-    frame: pl.DataFrame, cells: dict[str, _Cell], failures: list[_Failure], is_bad: pl.Series | None
+    frame: pl.DataFrame, cells: dict[str, _Cell], failures: list[_Failure], bad: pl.Series
 ) -> pl.DataFrame:
     """The bad rows as the mapping gave them, with all their reasons."""
-    bad = pl.Series([False]).new_from_index(0, frame.height) if is_bad is None else is_bad
     rows = frame.filter(bad)
-    said = rows.drop([c for c in ("source_file", "source_row") if c in rows.columns])
+    said = rows.drop([c for c in (*_PLACE, *HASHES) if c in rows.columns])
     plain = said.select(pl.col(n) if said[n].dtype.is_nested() else as_text(said[n]).alias(n) for n in said.columns)
     reasons = [
         pl.when(pl.lit(f.where.filter(bad))).then(pl.lit(_codes(f).filter(bad)) + pl.lit(f": {f.column}"))
@@ -303,66 +339,69 @@ def _codes(failure: _Failure) -> pl.Series:
     return pl.repeat(failure.codes, len(failure.where), dtype=pl.String, eager=True)
 
 
-def _issues(frame: pl.DataFrame, cells: dict[str, _Cell], failures: list[_Failure], contract: Contract) -> pl.DataFrame:
-    """Counts by source, column and reason: what cleaning changed, and what broke the contract."""
-    ids, sources = cells["source_id"].values, cells["source"].values
-    parts = [
-        _counted(c.column.name, c.reasons, c.before, c.values, ids, sources)
-        for c in cells.values()
-        if c.reasons is not None
-    ]
+@dataclass(frozen=True)
+class _Note:
+    """What cleaning has to say of a column: a reason in the rows concerned, and the values before and after."""
+
+    column: str
+    reasons: pl.Series
+    before: pl.Series
+    after: pl.Series
+
+
+def _notes(cells: dict[str, _Cell], failures: list[_Failure]) -> Iterator[_Note]:
+    """What cleaning changed, and what broke the contract."""
+    for cell in cells.values():
+        if cell.reasons is not None:
+            yield _Note(cell.column.name, cell.reasons, cell.before, cell.values)
     for failure in failures:
-        # A value rejected on its own is counted above already.
+        # A value rejected on its own is told already.
         own = _codes(failure).is_in(["missing", "below_minimum", "above_maximum"])
-        codes_ = pl.select(pl.when(pl.lit(failure.where & own)).then(pl.lit(_codes(failure)))).to_series()
+        reasons = pl.select(pl.when(pl.lit(failure.where & own)).then(pl.lit(_codes(failure)))).to_series()
         cell = cells[failure.column]
-        parts.append(_counted(failure.column, codes_, cell.before, cell.values, ids, sources))
-    rows = [
-        (
-            contract.name,
-            source or "",
-            column,
-            "rejected" if reason in REJECTIONS else "changed",
-            reason,
-            count,
-            _dumped(examples),
-        )
-        for part in parts
-        for source, column, reason, count, examples in part
-    ]
-    return pl.DataFrame(rows, schema=ISSUE_SCHEMA, orient="row")
+        yield _Note(failure.column, reasons, cell.before, cell.values)
 
 
-def _counted(
-    column: str, reasons: pl.Series, before: pl.Series, after: pl.Series, ids: pl.Series, sources: pl.Series
-) -> Iterator[tuple[str | None, str, str, int, list[dict[str, str | None]]]]:
-    """Counts by reason, with the distinct values of the first source_ids as examples."""
-    where = reasons.is_not_null()
-    told = pl.DataFrame(
-        {"source": sources, "reason": reasons, "before": as_text(before), "after": after, "source_id": ids}
-    ).filter(where)
-    distinct = told.group_by("source", "reason", "before").agg(
-        pl.len().alias("count"), pl.col("source_id").min(), pl.col("after").min()
+def _told(notes: list[_Note], length: int) -> pl.Series:
+    """All that is noted of each row, in short."""
+    if not notes:
+        return pl.repeat(None, length, dtype=pl.String, eager=True)
+    pieces = [pl.lit(f"{n.column}:") + pl.lit(n.reasons) for n in notes]
+    told = pl.concat_str(pieces, separator=",", ignore_nulls=True)
+    return pl.select(pl.when(told != "").then(told)).to_series()
+
+
+def _examples(frame: pl.DataFrame, ids: pl.Series, notes: list[_Note]) -> pl.DataFrame:
+    hashes = [_given(frame, name).cast(pl.UInt64).fill_null(0).alias(name) for name in HASHES]
+    rows = pl.DataFrame([ids.fill_null("").alias("source_id"), *hashes])
+    return pl.concat([pl.DataFrame(schema=EXAMPLE_SCHEMA), *(_first(note, rows) for note in notes)])
+
+
+def _first(note: _Note, rows: pl.DataFrame) -> pl.DataFrame:
+    """The first rows of each reason, with the value before and after."""
+    where = note.reasons.is_not_null().arg_true()
+    told = rows[where].with_columns(note.reasons.gather(where).alias("reason"), where.alias("row"))
+    parts = [part.bottom_k(EXAMPLE_ROWS, by=_EXAMPLE_ORDER) for part in told.partition_by("reason")]
+    first = pl.concat([told.clear(), *parts])
+    return first.select(
+        pl.lit(note.column).alias("column_name"),
+        "reason",
+        *_EXAMPLE_ORDER,
+        _cut(note.before.gather(first["row"])).alias("before"),
+        _cut(note.after.gather(first["row"])).alias("after"),
     )
-    for (source, reason), group in distinct.partition_by("source", "reason", as_dict=True).items():
-        first = group.bottom_k(_EXAMPLES, by=pl.col("source_id").fill_null("")).sort("source_id", "before")
-        examples = [
-            {"before": _cut(b), "after": _cut(a), "source_id": i}
-            for b, a, i in zip(first["before"], as_text(first["after"]), first["source_id"], strict=True)
-        ]
-        yield source, column, reason, int(group["count"].sum()), examples
 
 
-def _cut(value: str | None) -> str | None:
-    return value if value is None or len(value) <= _LONGEST_EXAMPLE else value[: _LONGEST_EXAMPLE - 1] + "…"
+def _cut(values: pl.Series) -> pl.Series:
+    text = as_text(values)
+    cut = text.str.head(_LONGEST_EXAMPLE - 1) + "…"
+    return cut.zip_with((text.str.len_chars() > _LONGEST_EXAMPLE).fill_null(False), text)
 
 
-def _rank(example: dict[str, str | None]) -> tuple[str, str]:
-    return example["source_id"] or "", example["before"] or ""
-
-
-def _dumped(examples: list[dict[str, str | None]]) -> str:
-    return json.dumps(examples, ensure_ascii=False)
+def _any(masks: list[pl.Series], length: int) -> pl.Series:
+    """Where any of the masks holds."""
+    nowhere = pl.repeat(False, length, dtype=pl.Boolean, eager=True)
+    return pl.select(pl.any_horizontal([nowhere, *masks])).to_series()
 
 
 def _given(frame: pl.DataFrame, name: str) -> pl.Series:

@@ -1,7 +1,8 @@
 """Evidence for formats that a single value leaves open: is 1.234 a thousand or one, is 03/04 in March or in April.
 
-The evidence is counted over a whole column and adds up over batches, so that the answer never depends on where a
-batch ends. Reading the values themselves is the business of numbers.py and times.py.
+Each row is marked with what its values tell. The marks are counted over a whole column, so that the answer never
+depends on where a batch ends, and rows can come and go. Reading the values themselves is the business of numbers.py
+and times.py.
 """
 
 from __future__ import annotations
@@ -76,16 +77,44 @@ class Formats:
         names = {*self.columns, *other.columns}
         return Formats({name: self.of(name) + other.of(name) for name in names})
 
+    def choices(self, contract: Contract, country: str) -> dict[str, Choice]:
+        """How each column's ambiguous values are read."""
+        return {
+            c.name: (date_order if c.semantic_type in TIMES else decimal_separator)(self.of(c.name), country)
+            for c in format_columns(contract)
+        }
+
 
 def format_columns(contract: Contract) -> tuple[Column, ...]:
     """The columns that can hold ambiguous values."""
     return tuple(c for c in (*contract.columns, *SYSTEM_COLUMNS[:1]) if c.semantic_type in NUMBERS | TIMES)
 
 
-def sniff_formats(frames: pl.DataFrame | Iterable[pl.DataFrame], contract: Contract) -> Formats:
-    """Count the evidence in all text columns of a table, given whole or in parts."""
-    parts = [frames] if isinstance(frames, pl.DataFrame) else frames
-    return sum((_sniff(part, contract) for part in parts), Formats())
+def sniff_formats(frame: pl.DataFrame, contract: Contract) -> Formats:
+    """The evidence in all text columns of a table."""
+    marks = format_marks(frame, contract)
+    return tally(marks.value_counts(name="count").iter_rows(), contract)
+
+
+def format_marks(frame: pl.DataFrame, contract: Contract) -> pl.Series:
+    """What each row is evidence of, UInt64: two bits for each of `format_columns`, in their order."""
+    bits = []
+    for place, column in enumerate(format_columns(contract)):
+        if column.name in frame.columns and frame[column.name].dtype == pl.String:
+            for bit, tells in enumerate(_tells(frame[column.name], column.semantic_type)):
+                bits.append(tells.fill_null(False).cast(pl.UInt64) * (1 << (2 * place + bit)))
+    return sum(bits, pl.repeat(0, frame.height, dtype=pl.UInt64, eager=True))
+
+
+def tally(marks: Iterable[tuple[int, int]], contract: Contract) -> Formats:
+    """The evidence of rows, given as (mark of `format_marks`, how many rows have it)."""
+    counts = list(marks)
+    found = {}
+    for place, column in enumerate(format_columns(contract)):
+        one, other = (sum(n for mark, n in counts if mark >> (2 * place + bit) & 1) for bit in (0, 1))
+        is_time = column.semantic_type in TIMES
+        found[column.name] = Evidence(0, 0, one, other) if is_time else Evidence(one, other)
+    return Formats(found)
 
 
 def decimal_separator(evidence: Evidence, country: str) -> Choice:
@@ -106,36 +135,18 @@ def _choose(
     return Choice(one if ones > others else other, certain=min(ones, others) == 0)
 
 
-def _sniff(frame: pl.DataFrame, contract: Contract) -> Formats:
-    found = {}
-    for column in format_columns(contract):
-        if column.name in frame.columns and frame[column.name].dtype == pl.String:
-            sniffer = _sniff_times if column.semantic_type in TIMES else _sniff_numbers
-            found[column.name] = sniffer(frame[column.name], column.semantic_type == "integer")
-    return Formats(found)
-
-
-def _sniff_numbers(values: pl.Series, whole: bool) -> Evidence:
-    """In a column of whole numbers, 1.234 itself tells that the dot groups thousands."""
-    marked = values.filter(values.str.contains("[.,]").fill_null(False))
-    if marked.is_empty():
-        return Evidence()
-    dot, comma = _count(marked, _DOT), _count(marked, _COMMA)
-    if whole:
-        dot += _count(marked, _GROUP_COMMA)
-        comma += _count(marked, _GROUP_DOT)
-    return Evidence(dot=dot, comma=comma)
-
-
-def _sniff_times(values: pl.Series, _whole: bool) -> Evidence:
-    marked = values.filter(values.str.contains(r"^\s*\d{1,2}[/-]").fill_null(False))
-    if marked.is_empty():
-        return Evidence()
-    return Evidence(day_first=_count(marked, _DAY_FIRST), month_first=_count(marked, _MONTH_FIRST))
-
-
-def _count(values: pl.Series, pattern: str) -> int:
-    return int(values.str.contains(pattern).sum() or 0)
+def _tells(values: pl.Series, kind: str) -> list[pl.Series]:
+    """Which values can only be read one way, and which only the other; nothing where no value can be read two ways."""
+    pattern = r"^\s*\d{1,2}[/-]" if kind in TIMES else "[.,]"
+    if not values.str.contains(pattern).any():
+        return []
+    if kind in TIMES:
+        return [values.str.contains(_DAY_FIRST), values.str.contains(_MONTH_FIRST)]
+    dot, comma = values.str.contains(_DOT), values.str.contains(_COMMA)
+    if kind == "integer":
+        # In a column of whole numbers, 1.234 itself tells that the dot groups thousands.
+        return [dot | values.str.contains(_GROUP_COMMA), comma | values.str.contains(_GROUP_DOT)]
+    return [dot, comma]
 
 
 @functools.cache
