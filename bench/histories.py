@@ -19,8 +19,7 @@ import duckdb
 
 from pipelines.night import Night, begin
 from pipelines.refresh.model import build_tables, models_of, order_of
-from transforms.models import told_of
-from warehouse import changes, meta, store
+from warehouse import changes, meta, records, store
 from warehouse.company import Company, load_company
 from warehouse.contracts import Contract, entities, tables
 from warehouse.sql import literal, quoted
@@ -83,8 +82,14 @@ def _alter(con: duckdb.DuckDBPyConnection, night: Night, contract: Contract, ran
         return
     some = max(2, int(rows * share * random.random()))
     before = meta.fingerprint_of(con, table)
-    told = told_of(models_of(night.company).values(), table)
-    following = changes.Following(con, table, before[1] if before else None, by=contract.key, told=told)
+    following = changes.Following(
+        con,
+        table,
+        before[1] if before else None,
+        by=contract.key,
+        told=records.told_of(contract),
+        ignoring=records.BOOKKEEPING,
+    )
     salt = random.randrange(10**6)
     con.execute(_PICK.format(table=table), [salt, 4 * some])
     places = {"gone": (0, some // 3), "marked": (some // 3, some // 2), "altered": (some // 2, 4 * some)}

@@ -15,7 +15,7 @@ from tests.pipelines.conftest import write_company
 from tests.transforms.test_models import ROWS
 from transforms import following
 from transforms.clean.load import ensure_tables
-from warehouse import changes, meta, store
+from warehouse import changes, meta, records, store
 from warehouse.company import Company, load_company
 from warehouse.contracts import entities
 
@@ -42,7 +42,7 @@ def company(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Company:
                     f"INSERT INTO {contract.table} SELECT * REPLACE (source_id || '+{copy}' AS source_id) "
                     f"FROM {contract.table} WHERE NOT contains(source_id, '+')"
                 )
-            version = changes.version_of(con, contract.table)
+            version = records.version_of(con, contract)
             meta.remember(con, contract.table, fingerprint="put here", version=version, at=NIGHT)
         meta.replace_rows(con, "night", [("run", NIGHT.date(), NIGHT, "EUR", "Europe/Berlin", "DE")])
         meta.replace_rows(con, "setting", found.choices.items())
