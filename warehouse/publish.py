@@ -69,7 +69,7 @@ def publish(con: duckdb.DuckDBPyConnection, home: Home, *, now: datetime, keep: 
     sync(partial)
     partial.rename(version)
     _point_to(home, version)
-    _prune(home, keep)
+    prune(home, keep)
     found = next(v for v in versions(home) if v.path == version)
     return Published(version=found, tables=len(counts), rows=sum(counts.values()))
 
@@ -112,6 +112,15 @@ def rollback(home: Home, name: str | None = None) -> Version:
     _verify(chosen.path, None)
     _point_to(home, chosen.path)
     return next(v for v in versions(home) if v.name == name)
+
+
+def prune(home: Home, keep: int) -> list[Version]:
+    """Remove all versions but the last `keep` and the current one; gives those removed."""
+    gone = [version for version in versions(home)[keep:] if not version.is_current]
+    for version in gone:
+        version.path.unlink()
+        log.info("Removed version %s; the last %d are kept.", version.name, keep)
+    return gone
 
 
 def _copy(con: duckdb.DuckDBPyConnection, home: Home, target: Path, message: str) -> dict[str, int]:
@@ -199,10 +208,3 @@ def _remove_leftovers(home: Home) -> None:
     """Files of a publish that was killed."""
     for path in home.versions.glob("*.partial*"):
         path.unlink()
-
-
-def _prune(home: Home, keep: int) -> None:
-    for version in versions(home)[keep:]:
-        if not version.is_current:
-            version.path.unlink()
-            log.info("Removed version %s; the last %d are kept.", version.name, keep)

@@ -161,10 +161,11 @@ def comment(con: duckdb.DuckDBPyConnection, contract: Contract) -> None:
         con.execute(f"COMMENT ON COLUMN {table}.{quoted(column.name)} IS {literal(column.description)}")
 
 
-def content_hash(con: duckdb.DuckDBPyConnection, table: str) -> str:
-    """A hash of a table's rows that does not depend on their order."""
+def content_hash(con: duckdb.DuckDBPyConnection, table: str, catalog: str | None = None) -> str:
+    """A hash of a table's rows that does not depend on their order; default: of the current database."""
+    place = f"{quoted(catalog)}.{quoted_table(table)}" if catalog else quoted_table(table)
     row = con.execute(
-        f"SELECT count(*), bit_xor(hash(t)), sum(hash(t)::HUGEINT % 1000000007) FROM {quoted_table(table)} AS t"
+        f"SELECT count(*), bit_xor(hash(t)), sum(hash(t)::HUGEINT % 1000000007) FROM {place} AS t"
     ).fetchone()
     return "/".join(str(v) for v in row or ())
 

@@ -15,7 +15,7 @@ from connectors._api.resource import RAW_MEANINGS
 from connectors.base import Finding, LoadReport, SourceCount
 from pipelines.assets.metadata import findings_table
 from pipelines.loading import LoadFailed, load_source
-from warehouse import meta, store
+from warehouse import meta, storage, store
 from warehouse.company import Company
 from warehouse.sql import quoted
 
@@ -150,8 +150,7 @@ def _held(company: Company, source: str, tables: Sequence[str]) -> _Held:
             columns[table] = dg.TableSchema(
                 [dg.TableColumn(name, kind, description=meanings.get(name)) for name, kind, *_ in described]
             )
-    state = path.stat()
-    return _Held(rows, columns, dg.DataVersion(f"{state.st_size}:{state.st_mtime_ns}"))
+    return _Held(rows, columns, dg.DataVersion(storage.state_of(path)))
 
 
 def _stays(company: Company, source: str) -> dict[str, str]:

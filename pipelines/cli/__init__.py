@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 def load_commands() -> typer.Typer:
     """The application with all its commands."""
-    from pipelines.cli import company, look, night, review, versions  # noqa: F401  (they add their commands)
+    from pipelines.cli import company, look, night, review, storage, versions  # noqa: F401  (they add their commands)
     from pipelines.cli.app import app
 
     return app

@@ -16,7 +16,7 @@ from pipelines.night import Night, progress
 from quality import integrity, reconciliation, volume
 from quality.results import CheckResult, percent
 from transforms.mapping import MappingError
-from warehouse import meta, store
+from warehouse import meta, storage, store
 from warehouse.company import Company, MappingFile
 from warehouse.contracts import Contract, entities
 from warehouse.digest import code_digest, digest
@@ -213,19 +213,13 @@ def _fingerprint(company: Company, contract: Contract, mapping: MappingFile) -> 
         contract.path.read_bytes(),
         _cleaning_code(),
         f"{config.country}/{config.base_currency}/{config.timezone}",
-        _raw_state(company.home.raw_file(mapping.source)),
+        storage.state_of(company.home.raw_file(mapping.source)),
     )
 
 
 @cache
 def _cleaning_code() -> str:
     return code_digest(Path(transforms.clean.__file__).parent, Path(transforms.__file__).parent / "mapping.py")
-
-
-def _raw_state(path: Path) -> str:
-    """Size and time of a raw file and its log: a load that wrote anything changes them."""
-    files = [path, path.with_name(path.name + ".wal")]
-    return "/".join(f"{s.st_size}:{s.st_mtime_ns}" for f in files if f.exists() and (s := f.stat()))
 
 
 def _parent_versions(con: duckdb.DuckDBPyConnection, contract: Contract) -> str:
