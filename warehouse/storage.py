@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -52,6 +53,45 @@ def data_files(home: Home) -> list[DataFile]:
     raw = [DataFile(f"raw/{path.stem}", path, f"raw_{path.stem}") for path in sorted(home.raw.glob("*.duckdb"))]
     own = [DataFile("build", home.build, "build"), DataFile("linkage", home.linkage, "build")]
     return [*raw, *(file for file in own if file.path.exists())]
+
+
+def sizes(home: Home) -> dict[str, int]:
+    """Bytes of each part of the data home, as in the contract of meta.storage.
+
+    A file counts once, under however many names, for the warehouse is a second name of a version.
+    """
+    found: Counter[str] = Counter()
+    seen: set[int] = set()
+    for folder, _, names in os.walk(home.root):
+        for name in names:
+            path = Path(folder, name)
+            try:
+                status = path.lstat()
+            except FileNotFoundError:  # a load cleans up meanwhile
+                continue
+            if status.st_ino not in seen:
+                seen.add(status.st_ino)
+                found[_part_of(home, path)] += status.st_size
+    return dict(sorted(found.items()))
+
+
+def _part_of(home: Home, path: Path) -> str:
+    """The part of the data home that a file belongs to; logs and leftovers of a database go with it."""
+    top, *rest = path.relative_to(home.root).parts
+    stem = path.name.partition(".duckdb")[0]
+    if top == home.raw.name and len(rest) == 1 and ".duckdb" in path.name:
+        return f"raw/{stem}"
+    if top in (home.versions.name, home.warehouse.name):
+        return "versions"
+    if rest:
+        return top if top in (home.dagster.name, home.decision_copies.name) else "other"
+    return stem if stem in ("build", "linkage", "decisions") else "other"
+
+
+def disk_free(home: Home) -> int:
+    """Bytes that may still be written to the disk of the data home, or of the nearest folder above it that there is."""
+    place = next(folder for folder in (home.root, *home.root.parents) if folder.exists())
+    return shutil.disk_usage(place).free
 
 
 def state_of(path: Path) -> str:

@@ -1,8 +1,13 @@
-"""Room on the disk: nights after a compaction."""
+"""Room on the disk: what nights measure, say and give back, and nights after a compaction."""
 
 from __future__ import annotations
 
 import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -12,6 +17,7 @@ from pipelines.cli import load_commands
 from tests.pipelines.conftest import Tiny
 from tests.pipelines.test_night import changed_rows, contents
 from warehouse import locks, storage
+from warehouse.home import Home
 
 
 @pytest.fixture(autouse=True)
@@ -77,3 +83,96 @@ def test_a_file_in_use_is_named_and_the_others_are_compacted(tiny: Tiny, monkeyp
     assert result.exit_code == 1
     assert "raw_shop is in use by process" in result.stderr
     assert "build" in result.stdout
+
+
+def test_a_night_measures_and_tells(tiny: Tiny) -> None:
+    home = tiny.company.home
+    build, linkage = home.build.stat().st_size, home.linkage.exists()
+    parts = dict(tiny.ask("SELECT part, size_bytes FROM meta.storage WHERE night = 1"))
+    expected = {"raw/crm", "raw/shop", "build", "dagster", "other"} | ({"linkage"} if linkage else set())
+    assert parts.keys() == expected
+    assert parts["raw/shop"] == home.raw_file("shop").stat().st_size
+    assert 0 < parts["build"] < 2 * build
+    known = tiny.ask("SELECT part FROM meta.storage WHERE free_bytes IS NULL AND night = 1 ORDER BY 1")
+    assert known == [("dagster",), ("other",)]
+    assert tiny.night().published
+    assert tiny.ask("SELECT DISTINCT night FROM meta.storage ORDER BY 1") == [(1,), (2,)]
+    assert "versions" in dict(tiny.ask("SELECT part, size_bytes FROM meta.storage WHERE night = 2"))
+    status = on(tiny, "status").stdout
+    assert "free on its disk; how long that will do can be told after 10 nights." in status
+
+
+def test_a_disk_that_will_not_do_is_a_warning(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "disk_free", lambda home: 80 << 20)
+    result = on(tiny, "run")
+    assert result.exit_code == 3
+    assert "but a night may need" in result.stdout
+    assert "meta.storage: disk_has_room" in (status := on(tiny, "status").stdout)
+    assert "make room on the disk" in status
+    from dagster import AssetCheckKey
+
+    from pipelines.assets.release import WAREHOUSE
+    from pipelines.instance import open_instance
+
+    with open_instance(tiny.company.home) as instance:
+        events = instance.event_log_storage
+        key = AssetCheckKey(WAREHOUSE, "disk_has_room")
+        made = instance.get_latest_materialization_event(WAREHOUSE)
+        (check,) = events.get_latest_asset_check_execution_by_key([key]).values()
+    assert check.event is not None
+    assert check.event.dagster_event is not None
+    assert not check.event.dagster_event.asset_check_evaluation_data.passed
+    assert made is not None
+    assert made.asset_materialization is not None
+    assert {"data_home_bytes", "disk_free_bytes"} <= made.asset_materialization.metadata.keys()
+
+
+def test_wasteful_files_are_compacted_every_seventh_night(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    from quality import storage as judgement
+
+    monkeypatch.setattr(judgement, "LEAST_FREE", 1_000_000)
+    waste(tiny)
+    sizes = {file.part: file.path.stat().st_size for file in storage.data_files(tiny.company.home)}
+    with duckdb.connect(str(tiny.company.home.build)) as con:
+        con.execute("UPDATE meta.storage SET night = 5")
+    assert tiny.night().published
+    raw = tiny.company.home.raw_file("shop")
+    assert raw.stat().st_size == sizes["raw/shop"]
+    assert tiny.night().published
+    assert raw.stat().st_size < sizes["raw/shop"] / 2
+    assert tiny.night().published
+    assert tiny.ask("SELECT step FROM meta.step WHERE run_id = (SELECT run_id FROM meta.night)") == []
+
+
+def test_old_runs_go_but_what_was_last_told_of_an_asset_stays(tmp_path: Path) -> None:
+    import dagster as dg
+
+    from pipelines.instance import forget_old_runs, open_instance
+
+    @dg.asset(check_specs=[dg.AssetCheckSpec("is_good", asset="often")])
+    def often() -> Iterator[Any]:
+        yield dg.AssetCheckResult(passed=True, asset_key="often", check_name="is_good")
+        yield dg.MaterializeResult()
+
+    @dg.asset
+    def once() -> None: ...
+
+    job = dg.define_asset_job("refresh")
+    defs = dg.Definitions(assets=[often, once], jobs=[job], executor=dg.in_process_executor)
+    with open_instance(Home(tmp_path)) as instance:
+        runs = []
+        for number in range(5):
+            chosen = [dg.AssetKey("often"), dg.AssetKey("once")][: 2 if number == 1 else 1]
+            resolved = defs.resolve_job_def("refresh")
+            runs.append(resolved.execute_in_process(instance=instance, asset_selection=chosen).run_id)
+        assert forget_old_runs(instance, keep=5) == 0
+        assert forget_old_runs(instance, keep=2) == 2
+        assert {run.run_id for run in instance.get_runs()} == {runs[1], runs[3], runs[4]}
+        assert instance.get_latest_materialization_event(dg.AssetKey("once")) is not None
+        files = {path.name.partition(".")[0] for path in (tmp_path / "dagster" / "history" / "runs").glob("*.db*")}
+        assert files == {"index", runs[1], runs[3], runs[4]}
+        assert list((tmp_path / "dagster" / "storage").glob(f"{runs[0]}*")) == []
+        assert len(instance.all_logs(runs[4])) > 3
+    with closing(sqlite3.connect(tmp_path / "dagster" / "history" / "runs" / "index.db")) as con:
+        told = con.execute("SELECT DISTINCT run_id FROM event_logs UNION SELECT run_id FROM asset_check_executions")
+        assert {run_id for (run_id,) in told} == {runs[1], runs[3], runs[4]}

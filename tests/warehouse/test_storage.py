@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import duckdb
@@ -13,7 +14,7 @@ import pytest
 
 from warehouse import locks, store
 from warehouse.home import Home
-from warehouse.storage import DataFile, compact, data_files, remove_leftovers, room_of, state_of
+from warehouse.storage import DataFile, compact, data_files, disk_free, remove_leftovers, room_of, sizes, state_of
 
 ROWS = 60_000
 
@@ -195,3 +196,26 @@ def test_a_write_is_seen_in_the_state(home: Home) -> None:
     with duckdb.connect(str(file.path)) as con:
         con.execute("INSERT INTO raw.person (name, age) VALUES ('New', 1)")
     assert state_of(file.path) != before
+
+
+def test_sizes_by_part_count_every_file_once(tmp_path: Path) -> None:
+    home = Home(tmp_path / "lake").create()
+    written = {
+        "raw/shop.duckdb": "raw/shop", "raw/shop.duckdb.wal": "raw/shop", "raw/shop.duckdb.compact": "raw/shop",
+        "raw/shop.load.json": "other", "raw/.pending/shop/part.parquet": "other",
+        "build.duckdb": "build", "build.duckdb.wal": "build", "linkage.duckdb": "linkage",
+        "versions/20261031T020000Z.duckdb": "versions", "versions/20261101T020000Z.partial": "versions",
+        "decisions.duckdb": "decisions", "decisions/2026-10-31.duckdb": "decisions",
+        "dagster/history/runs/index.db": "dagster", "tmp/duckdb_temp_storage_DEFAULT-0.tmp": "other",
+        "secrets/shop.json": "other",
+    }  # fmt: skip
+    for number, name in enumerate(written):
+        path = home.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x" * 2**number)
+    home.warehouse.hardlink_to(home.versions / "20261031T020000Z.duckdb")
+    expected: Counter[str] = Counter()
+    for number, part in enumerate(written.values()):
+        expected[part] += 2**number
+    assert sizes(home) == expected
+    assert disk_free(home) == pytest.approx(disk_free(Home(tmp_path / "not" / "yet")), rel=0.01)
