@@ -7,9 +7,9 @@ import logging
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from warehouse import locks
+from warehouse import locks, machine
 from warehouse import settings as env
 from warehouse.home import Home
 from warehouse.storage import Compacted
@@ -69,12 +69,28 @@ def prepare(home: Home) -> Path:
     return home.dagster
 
 
+class EventsLost(BaseException):
+    """What happened could not be written down, and why. No Exception, for those Dagster prints, and goes on."""
+
+
 def open_instance(home: Home) -> DagsterInstance:
-    """The Dagster instance of this data home."""
+    """The Dagster instance of this data home. It raises EventsLost where the machine keeps it from writing events."""
     prepare(home)
     from dagster import DagsterInstance
 
-    return DagsterInstance.get()
+    instance = DagsterInstance.get()
+    handle = instance.handle_new_event
+
+    def handle_or_stop(*args: Any, **kwargs: Any) -> None:
+        try:
+            handle(*args, **kwargs)
+        except Exception as error:
+            if told := machine.sentence_of(error, home):
+                raise EventsLost(told) from error
+            raise
+
+    instance.handle_new_event = handle_or_stop  # type: ignore[method-assign]
+    return instance
 
 
 def bury_dead_runs(instance: DagsterInstance) -> list[str]:

@@ -90,14 +90,21 @@ def look_ahead(history: Sequence[Measured], keep_versions: int) -> Outlook:
     )
 
 
-def refusal(measured: Measured, keep_versions: int) -> str | None:
-    """Why a night must not begin, None if it may: the disk could not even hold the version that it would publish."""
-    needed = measured.parts.get("build", 0) + MARGIN
-    if measured.disk_free >= needed:
+def refusal(build: int, disk_free: int, keep_versions: int) -> str | None:
+    """Why a night must not begin, None if it may: the disk could not even hold the version that it would publish.
+
+    Args:
+        build: bytes of the build database, of which a version is a copy.
+        disk_free: bytes free on the disk of the data home.
+        keep_versions: how many versions are kept.
+    """
+    needed = build + MARGIN
+    if disk_free >= needed:
         return None
     return (
-        f"No night was begun: it needs at least {amount(needed)} on the disk of the data home, and "
-        f"{amount(measured.disk_free)} are free. {keep_versions} versions are kept. {TO_DO}"
+        f"No night was begun: it needs at least {amount(needed)} on the disk of the data home, and {amount(disk_free)} "
+        f"are free. Keep fewer versions (keep_versions in millpond.toml, now {keep_versions}) and run `millpond "
+        "compact`, make room on the disk, or move the data home to a larger one and name it in MILLPOND_HOME."
     )
 
 

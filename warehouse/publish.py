@@ -64,10 +64,14 @@ def publish(con: duckdb.DuckDBPyConnection, home: Home, *, now: datetime, keep: 
     _remove_leftovers(home)
     version = _free_name(home, now)
     partial = version.with_suffix(".partial")
-    counts = _copy(con, home, partial, message)
-    _verify(partial, counts)
-    sync(partial)
-    partial.rename(version)
+    try:
+        counts = _copy(con, home, partial, message)
+        _verify(partial, counts)
+        sync(partial)
+        partial.rename(version)
+    except BaseException:
+        _remove_leftovers(home)  # at once, for the disk may be full
+        raise
     _point_to(home, version)
     prune(home, keep)
     found = next(v for v in versions(home) if v.path == version)

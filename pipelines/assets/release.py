@@ -19,7 +19,7 @@ from quality.gate import Verdict
 from warehouse import publish
 from warehouse.company import Company
 from warehouse.contracts import Contract
-from warehouse.storage import Compacted
+from warehouse.storage import Compacted, remove_leftovers
 
 GATE_CHECK = "nothing_blocks_the_publish"
 GATE_TEXT = "No check of severity error failed tonight. When one did, analysts keep the version before."
@@ -46,6 +46,8 @@ def night_asset(*, company: Company) -> dg.AssetsDefinition:
     )
     def night(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         tonight = begin(company, context.run.run_id)
+        remove_leftovers(company.home)
+        upkeep.require_room(company)
         with building(company) as con:
             prepare.start(con, tonight)
             metadata: dict[str, Any] = {"as_of": str(tonight.as_of), "sources": _source_table(con)}

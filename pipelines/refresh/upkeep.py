@@ -11,13 +11,26 @@ import duckdb
 from pipelines.night import Night
 from quality import storage as judgement
 from quality.results import save_results
-from warehouse import locks, meta, storage, store
+from warehouse import locks, machine, meta, storage, store
+from warehouse.company import Company
 from warehouse.home import Home
 
 log = logging.getLogger(__name__)
 
 #: Files are looked through for waste every so many nights: writing one anew reads it three times.
 COMPACTED_EVERY = 7
+
+
+def require_room(company: Company) -> None:
+    """Make sure that the disk is not obviously too small for a night, before it touches anything.
+
+    Raises:
+        MachineError: it is.
+    """
+    home = company.home
+    build = home.build.stat().st_size if home.build.exists() else 0
+    if refused := judgement.refusal(build, storage.disk_free(home), company.config.keep_versions):
+        raise machine.MachineError(refused)
 
 
 def measure(con: duckdb.DuckDBPyConnection, night: Night) -> judgement.Outlook:

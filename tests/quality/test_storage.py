@@ -81,15 +81,12 @@ def test_warns_when_a_night_may_not_fit() -> None:
 
 
 def test_a_night_that_cannot_fit_is_refused_with_what_to_do() -> None:
-    (fits,) = nights([0], free=100 * MB + MARGIN)
-    (lacks,) = nights([0], free=100 * MB + MARGIN - 1)
-    assert refusal(fits, 7) is None
-    told = refusal(lacks, 7)
+    assert refusal(100 * MB, 100 * MB + MARGIN, 7) is None
+    told = refusal(100 * MB, 100 * MB + MARGIN - 1, 7)
     assert told is not None
     assert told.startswith("No night was begun: it needs at least 167 MB on the disk of the data home, and 167 MB are")
-    for mend in ("keep_versions", "millpond compact", "MILLPOND_HOME"):
+    for mend in ("keep_versions in millpond.toml, now 7", "millpond compact", "MILLPOND_HOME"):
         assert mend in told
-    assert refusal(Measured({}, MARGIN), 7) is None
 
 
 def test_files_worth_compacting() -> None:
