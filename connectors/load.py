@@ -196,7 +196,8 @@ def _seclude_dlt(work: Path) -> None:
         def initial_providers(self) -> list[ConfigProvider]:
             provider = DictionaryProvider()
             provider.set_value("dlthub_telemetry", False, "", "runtime")
-            provider.set_value("log_level", "ERROR", "", "runtime")
+            # It logs whole tracebacks of errors that it raises as well.
+            provider.set_value("log_level", "CRITICAL", "", "runtime")
             return [provider]
 
     Container()[PluggableRunContext] = PluggableRunContext(Secluded(str(work)))

@@ -7,15 +7,18 @@ the disk. A night reports a thousand checks: that took most of its time.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
+from dagster import DagsterEventType
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, SqlEventLogStorageTable
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, func, select
 
 #: Files kept open: the index, the run that is being written, and some that people look at.
 MOST_OPEN = 8
@@ -42,6 +45,36 @@ class EventLogStorage(SqliteEventLogStorage):
                 self._engines.popitem(last=False)[1].dispose()
             with engine.begin() as connection:
                 yield connection
+
+    def newest_runs(self) -> set[str]:
+        """Runs that say last what an asset or a check came to; without them the UI would know nothing of it."""
+        events, checks = SqlEventLogStorageTable.c, AssetCheckExecutionsTable.c
+        made = events.dagster_event_type == DagsterEventType.ASSET_MATERIALIZATION.value
+        last_made = select(func.max(events.id)).where(made).group_by(events.asset_key)
+        last_checked = select(func.max(checks.id)).group_by(checks.asset_key, checks.check_name)
+        with self.index_connection() as connection:
+            of_assets = connection.execute(select(events.run_id).where(events.id.in_(last_made)))
+            of_checks = connection.execute(select(checks.run_id).where(checks.id.in_(last_checked)))
+            return {run_id for (run_id,) in (*of_assets, *of_checks)}
+
+    def forget(self, run_ids: Sequence[str]) -> None:
+        """Remove all that is known of runs, with their files.
+
+        Dagster's own `delete_events` leaves a file of the same size and the results of checks.
+        """
+        with self.index_connection() as connection:
+            for run_id in run_ids:
+                self.delete_events_for_run(connection, run_id)
+            connection.execute(
+                AssetCheckExecutionsTable.delete().where(AssetCheckExecutionsTable.c.run_id.in_(run_ids))
+            )
+        for run_id in run_ids:
+            with self._db_lock:
+                if engine := self._engines.pop(run_id, None):
+                    engine.dispose()
+                self._initialized_dbs.discard(run_id)
+            for path in Path(self._base_dir).glob(f"{run_id}.db*"):
+                path.unlink(missing_ok=True)
 
     def _new_engine(self, shard: str) -> Engine:
         engine = create_engine(

@@ -9,8 +9,9 @@ from datetime import UTC, date, datetime
 from connectors import registry
 from connectors.base import ConnectorError, Finding, LoadReport
 from pipelines.night import progress, source_of
+from pipelines.refresh import upkeep
 from quality.sources import count_sentence, sunset_sentence
-from warehouse import locks, meta
+from warehouse import locks, machine, meta
 from warehouse.company import Company
 
 log = logging.getLogger(__name__)
@@ -25,7 +26,14 @@ def load_source(company: Company, name: str, run_id: str) -> LoadReport:
 
     Raises:
         LoadFailed: nothing was loaded; the note says since when.
+        MachineError: the disk is full, or the machine refuses something else that other sources need too.
     """
+    upkeep.require_room(company)
+    with machine.telling(company.home):
+        return _load_source(company, name, run_id)
+
+
+def _load_source(company: Company, name: str, run_id: str) -> LoadReport:
     from connectors.load import load
 
     started = datetime.now(UTC)
@@ -34,6 +42,8 @@ def load_source(company: Company, name: str, run_id: str) -> LoadReport:
         with locks.hold(company.home, f"raw_{name}"):
             report = load(source_of(company, name), raw_dir=company.home.raw, progress=progress)
     except (ConnectorError, locks.Busy) as error:
+        if machine.sentence_of(error, company.home):
+            raise
         _note(company, name, connector, started, run_id, ok=False, message=str(error))
         raise LoadFailed(str(error)) from error
     report = replace(report, findings=[*report.findings, *judged(connector, report, started.date())])

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 
 from connectors.base import Source
-from warehouse import lasting, locks, meta, store, upgrade
+from warehouse import lasting, locks, machine, meta, store, upgrade
 from warehouse.company import Company, SourceConfig
 
 Progress = Callable[[str, int, int | None], None]
@@ -83,11 +83,16 @@ def begin(company: Company, run_id: str, now: datetime | None = None) -> Night:
 
 @contextmanager
 def building(company: Company) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Hold the build database for writing; waits for whoever has it. What it lost of lasting tables comes back."""
-    with locks.hold(company.home, "build"):
-        upgrade.bring_up(company.home)
-        with store.open_build(company.home) as con:
-            lasting.take_over(con, company.home)
+    """Hold the build database for writing; waits for whoever has it. What it lost of lasting tables comes back.
+
+    Raises:
+        MachineError: the disk is full, or the machine refuses something else; also where the block meets with it.
+    """
+    home = company.home
+    with machine.telling(home), locks.hold(home, "build"):
+        upgrade.bring_up(home)
+        with store.open_build(home) as con:
+            lasting.take_over(con, home)
             meta.ensure(con)
             yield con
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from pipelines.refresh import upkeep
 from pipelines.run import Outcome
-from warehouse import backup, meta, publish, store
+from quality import storage as judgement
+from warehouse import backup, meta, publish, storage, store
 from warehouse.company import Company
 
 if TYPE_CHECKING:
@@ -65,6 +68,7 @@ def describe_status(company: Company, out: Console) -> None:
     describe_sources(company, out)
     with _warehouse(company) as con:
         if con is not None:
+            _room(company, con, out)
             _failed_checks(con, out)
             _waiting_pairs(con, out)
             _recent_anomalies(con, out)
@@ -151,6 +155,7 @@ def _summary(company: Company, con: duckdb.DuckDBPyConnection) -> Table:
         ("orders", f"{_one(con, 'SELECT count(*) FROM core.sales_order'):,}"),
         ("checks", f"{checks:,}, of which {failed:,} warn"),
         ("anomalies", f"{anomalies:,} in the last 7 days"),
+        ("disk", outlook.sentence() if (outlook := _outlook(company, con)) else "not measured yet"),
         ("warehouse", str(company.home.warehouse)),
     ):
         table.add_row(label, text)
@@ -185,6 +190,20 @@ def _failed_checks(con: duckdb.DuckDBPyConnection, out: Console) -> None:
         for name, check, failed, _ in rows:
             table.add_row(f"{name}: {check}", f"{failed:,}")
         out.print(table)
+
+
+def _room(company: Company, con: duckdb.DuckDBPyConnection, out: Console) -> None:
+    if outlook := _outlook(company, con):
+        out.print(f"Disk: {outlook.sentence()}{f' {judgement.TO_DO}' if outlook.is_short else ''}", soft_wrap=True)
+
+
+def _outlook(company: Company, con: duckdb.DuckDBPyConnection) -> judgement.Outlook | None:
+    """What was measured in the nights up to the published one, and what is free now."""
+    history = upkeep.history(con) if store.exists(con, "meta", "storage") else []
+    if not history:  # published by an older Millpond
+        return None
+    history[-1] = replace(history[-1], disk_free=storage.disk_free(company.home))
+    return judgement.look_ahead(history, company.config.keep_versions)
 
 
 def _waiting_pairs(con: duckdb.DuckDBPyConnection, out: Console) -> None:

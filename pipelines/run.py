@@ -10,10 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pipelines.instance import PID_TAG, bury_dead_runs, open_instance
+from pipelines.instance import PID_TAG, EventsLost, bury_dead_runs, open_instance
 from pipelines.night import building, expect
+from pipelines.refresh import upkeep
 from quality import volume
-from warehouse import locks, upgrade
+from warehouse import locks, machine, upgrade
 from warehouse.company import Company
 
 if TYPE_CHECKING:
@@ -53,8 +54,11 @@ def run_night(
 
     Raises:
         Busy: another night runs on this data home.
+        MachineError: the disk is full, or the machine refuses something else; nothing is published.
     """
-    with locks.hold(company.home, "night", wait_seconds=0):
+    machine.require_home(company.home)
+    upkeep.require_room(company)
+    with machine.telling(company.home), locks.hold(company.home, "night", wait_seconds=0):
         with locks.hold(company.home, "build"):
             upgrade.bring_up(company.home)
         instance = open_instance(company.home)
@@ -102,22 +106,38 @@ def _selection(due: Sequence[str]) -> list[dg.AssetKey]:
 def _execute(
     defs: dg.Definitions, instance: dg.DagsterInstance, job: str, selection: Sequence[dg.AssetKey] | None = None
 ) -> str:
-    """Run a job here and now; gives why it failed, or nothing."""
-    result = defs.resolve_job_def(job).execute_in_process(
-        instance=instance,
-        raise_on_error=False,
-        asset_selection=selection,
-        tags={PID_TAG: str(os.getpid())},
-        run_config=_QUIET,
-    )
+    """Run a job here and now; gives why it failed, or nothing.
+
+    Raises:
+        MachineError: the machine refused something, so that whatever comes next would fail too.
+    """
+    try:
+        result = defs.resolve_job_def(job).execute_in_process(
+            instance=instance,
+            raise_on_error=False,
+            asset_selection=selection,
+            tags={PID_TAG: str(os.getpid())},
+            run_config=_QUIET,
+        )
+    except EventsLost as error:
+        raise machine.MachineError(str(error)) from error
     if result.success:
         return ""
     for event in result.all_events:
         if event.is_step_failure:
             failure = event.step_failure_data
+            if refused := _refused(failure.error):
+                raise machine.MachineError(refused)
             told = failure.user_failure_data.description if failure.user_failure_data else None
             return told or _cause(failure.error) or f"step {event.step_key} failed"
     return "the run failed; its log is in the Dagster UI"
+
+
+def _refused(error: Any) -> str | None:
+    """What a MachineError that a step failed of said; none if it failed of something else."""
+    while error is not None and error.cls_name != machine.MachineError.__name__:
+        error = error.cause
+    return error.message.partition(": ")[2].strip() if error else None
 
 
 def _cause(error: Any) -> str:

@@ -44,16 +44,20 @@ class Version:
         return f"{self.rows}/{self.xor}/{self.total}"
 
 
-def version_of(con: duckdb.DuckDBPyConnection, table: str, *, ignoring: Sequence[str] = ()) -> str:
+def version_of(
+    con: duckdb.DuckDBPyConnection, table: str, *, catalog: str | None = None, ignoring: Sequence[str] = ()
+) -> str:
     """The version of a table's content as it stands: a hash that does not depend on the order of its rows.
 
     Args:
         con: the build database.
         table: schema-qualified name.
+        catalog: the database that has it; default: the current one.
         ignoring: columns whose values make no other content.
     """
     row_hash = _row_hash(con, table, ignoring)
-    return str(_sums(con, f"SELECT {row_hash} AS row_hash FROM {quoted_table(table)} AS t"))
+    place = f"{quoted(catalog)}.{quoted_table(table)}" if catalog else quoted_table(table)
+    return str(_sums(con, f"SELECT {row_hash} AS row_hash FROM {place} AS t"))
 
 
 class Following:

@@ -86,6 +86,7 @@ class CompanyConfig(BaseModel):
     schedule: str = Field(default="0 3 * * *", description="Cron line of the night, in the company's timezone.")
     as_of: date | None = Field(default=None, description="The day the data ends, for replays; default: today.")
     keep_versions: int = Field(default=7, ge=1, description="Published versions kept.")
+    keep_runs: int = Field(default=60, ge=1, description="Nights whose runs, checks and plots the Dagster UI shows.")
     attribution_days: int = Field(
         default=30, ge=1, le=365, description="Days before an order in which a click or visit earns credit for it."
     )

@@ -70,8 +70,8 @@ def hold_for_restore(home: Home, name: str, *, wait_seconds: float | None = None
     lock = FileLock(path, timeout=0)
     _acquire(lock, path, name, wait)
     holder = _holder_file(path)
-    holder.write_text(str(os.getpid()), encoding="utf-8")
     try:
+        holder.write_text(str(os.getpid()), encoding="utf-8")
         yield
     finally:
         holder.unlink(missing_ok=True)

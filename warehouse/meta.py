@@ -28,7 +28,7 @@ UNSETTLED, ASKED = "unsettled", "asked for"
 KEPT_BY_CHECKS = ("check_result", "table_count", "reconciliation")
 OWN = (
     "night", "setting", "holiday", "run", "step", "source_status", "source_trust", "finding", "drift", "source_file",
-    "source_count", "decision", "built",
+    "source_count", "decision", "built", "storage",
 )  # fmt: skip
 
 

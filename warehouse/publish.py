@@ -64,12 +64,16 @@ def publish(con: duckdb.DuckDBPyConnection, home: Home, *, now: datetime, keep: 
     _remove_leftovers(home)
     version = _free_name(home, now)
     partial = version.with_suffix(".partial")
-    counts = _copy(con, home, partial, message)
-    _verify(partial, counts)
-    sync(partial)
-    partial.rename(version)
+    try:
+        counts = _copy(con, home, partial, message)
+        _verify(partial, counts)
+        sync(partial)
+        partial.rename(version)
+    except BaseException:
+        _remove_leftovers(home)  # at once, for the disk may be full
+        raise
     _point_to(home, version)
-    _prune(home, keep)
+    prune(home, keep)
     found = next(v for v in versions(home) if v.path == version)
     return Published(version=found, tables=len(counts), rows=sum(counts.values()))
 
@@ -112,6 +116,15 @@ def rollback(home: Home, name: str | None = None) -> Version:
     _verify(chosen.path, None)
     _point_to(home, chosen.path)
     return next(v for v in versions(home) if v.name == name)
+
+
+def prune(home: Home, keep: int) -> list[Version]:
+    """Remove all versions but the last `keep` and the current one; gives those removed."""
+    gone = [version for version in versions(home)[keep:] if not version.is_current]
+    for version in gone:
+        version.path.unlink()
+        log.info("Removed version %s; the last %d are kept.", version.name, keep)
+    return gone
 
 
 def _copy(con: duckdb.DuckDBPyConnection, home: Home, target: Path, message: str) -> dict[str, int]:
@@ -199,10 +212,3 @@ def _remove_leftovers(home: Home) -> None:
     """Files of a publish that was killed."""
     for path in home.versions.glob("*.partial*"):
         path.unlink()
-
-
-def _prune(home: Home, keep: int) -> None:
-    for version in versions(home)[keep:]:
-        if not version.is_current:
-            version.path.unlink()
-            log.info("Removed version %s; the last %d are kept.", version.name, keep)

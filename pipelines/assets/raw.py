@@ -15,8 +15,9 @@ from connectors._api.resource import RAW_MEANINGS
 from connectors.base import Finding, LoadReport, SourceCount
 from pipelines.assets.metadata import findings_table
 from pipelines.loading import LoadFailed, load_source
-from warehouse import meta, store
+from warehouse import meta, storage, store
 from warehouse.company import Company
+from warehouse.machine import MachineError
 from warehouse.sql import quoted
 
 _SHOWN = ("severity", "file", "line", "detail")
@@ -109,6 +110,8 @@ def load_assets(*, company: Company, source: str, tables: Sequence[str]) -> dg.A
                     looked = not check.kinds
                     yield _warn(key, check, told if looked else {"note": "Not looked at: nothing was loaded."})
             raise dg.Failure(description=str(error), metadata=_stays(company, source), allow_retries=False) from None
+        except MachineError as error:
+            raise dg.Failure(description=str(error), allow_retries=False) from error
         for finding in report.findings:
             context.log.warning(finding.detail)
         held = _held(company, source, list(keys))
@@ -150,8 +153,7 @@ def _held(company: Company, source: str, tables: Sequence[str]) -> _Held:
             columns[table] = dg.TableSchema(
                 [dg.TableColumn(name, kind, description=meanings.get(name)) for name, kind, *_ in described]
             )
-    state = path.stat()
-    return _Held(rows, columns, dg.DataVersion(f"{state.st_size}:{state.st_mtime_ns}"))
+    return _Held(rows, columns, dg.DataVersion(storage.state_of(path)))
 
 
 def _stays(company: Company, source: str) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """The last assets: anomalies, and the published warehouse with its gate and the freshness of every source."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
@@ -9,20 +10,26 @@ import duckdb
 
 from pipelines.assets.checks import check_link, failed_table, results_of, table_check_specs
 from pipelines.assets.metadata import content_version, findings_table, key_of, table_schema
+from pipelines.instance import forget_old_runs
 from pipelines.night import begin, building
-from pipelines.refresh import insight, prepare, release
+from pipelines.refresh import insight, prepare, release, upkeep
 from pipelines.refresh.checks import check_tables
-from quality import pace, rebuild
+from quality import pace, rebuild, storage
 from quality.gate import Verdict
 from warehouse import publish
 from warehouse.company import Company
 from warehouse.contracts import Contract
+from warehouse.storage import Compacted, remove_leftovers
 
 GATE_CHECK = "nothing_blocks_the_publish"
 GATE_TEXT = "No check of severity error failed tonight. When one did, analysts keep the version before."
 
 PACE_TEXT = "No step took much longer than it usually does for as many rows; `meta.step` has all of them."
 REBUILD_TEXT = "Tables that `millpond run --full` made anew are as following the changes had made them."
+ROOM_TEXT = (
+    f"The disk has room for the next night, and for {storage.NOTICE} nights at the pace of the last ones. "
+    "`meta.storage` says what takes it."
+)
 
 NIGHT = dg.AssetKey(["meta", "night"])
 WAREHOUSE = dg.AssetKey("warehouse")
@@ -41,6 +48,8 @@ def night_asset(*, company: Company) -> dg.AssetsDefinition:
     )
     def night(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         tonight = begin(company, context.run.run_id)
+        remove_leftovers(company.home)
+        upkeep.require_room(company)
         with building(company) as con:
             prepare.start(con, tonight)
             metadata: dict[str, Any] = {"as_of": str(tonight.as_of), "sources": _source_table(con)}
@@ -103,6 +112,7 @@ def warehouse_asset(*, company: Company, deps: Sequence[dg.AssetKey]) -> dg.Asse
             dg.AssetCheckSpec(GATE_CHECK, asset=WAREHOUSE, description=GATE_TEXT),
             dg.AssetCheckSpec(pace.CHECK_NAME, asset=WAREHOUSE, description=PACE_TEXT),
             dg.AssetCheckSpec(rebuild.CHECK_NAME, asset=WAREHOUSE, description=REBUILD_TEXT),
+            dg.AssetCheckSpec(storage.CHECK_NAME, asset=WAREHOUSE, description=ROOM_TEXT),
             *(
                 dg.AssetCheckSpec(
                     f"{name}_is_fresh",
@@ -123,7 +133,11 @@ def warehouse_asset(*, company: Company, deps: Sequence[dg.AssetKey]) -> dg.Asse
         night = begin(company, context.run.run_id)
         with building(company) as con:
             fresh = _fresh_checks(con)
+            outlook = upkeep.measure(con, night)
+            wasteful = upkeep.wasteful(con, night)
             outcome = release.release(con, night)
+        compacted = upkeep.compact(company.home, wasteful)
+        forget_old_runs(context.instance, keep=company.config.keep_runs)
         yield from fresh
         for check in outcome.checks:
             yield dg.AssetCheckResult(
@@ -134,6 +148,7 @@ def warehouse_asset(*, company: Company, deps: Sequence[dg.AssetKey]) -> dg.Asse
                 description=check.description,
                 metadata={"found": findings_table(check.examples, list(check.examples[0]))} if check.examples else {},
             )
+        yield _room_check(outlook)
         if outcome.published is None:
             yield dg.AssetCheckResult(
                 asset_key=WAREHOUSE, check_name=GATE_CHECK, passed=False, metadata=_blocked(company, outcome.verdict)
@@ -142,7 +157,8 @@ def warehouse_asset(*, company: Company, deps: Sequence[dg.AssetKey]) -> dg.Asse
                 description=outcome.verdict.told(), metadata=_blocked(company, outcome.verdict), allow_retries=False
             )
         yield dg.AssetCheckResult(asset_key=WAREHOUSE, check_name=GATE_CHECK, passed=True)
-        yield dg.MaterializeResult(metadata=_published(company, outcome.published, outcome.verdict))
+        metadata = _published(company, outcome.published, outcome.verdict) | _room(outlook, compacted)
+        yield dg.MaterializeResult(metadata=metadata)
 
     return warehouse
 
@@ -167,6 +183,27 @@ def _blocked(company: Company, verdict: Verdict) -> dict[str, Any]:
     links = {f"see {r.table} {r.name}": check_link(r) for r in verdict.blocking[:5]}
     also = {"checks that only warn": failed_table(verdict.warnings)} if verdict.warnings else {}
     return {"analysts still see": stays, "blocked by": failed_table(verdict.blocking), **links, **also}
+
+
+def _room_check(outlook: storage.Outlook) -> dg.AssetCheckResult:
+    told = {"what is there": outlook.sentence(), **({"what to do": storage.TO_DO} if outlook.is_short else {})}
+    return dg.AssetCheckResult(
+        asset_key=WAREHOUSE,
+        check_name=storage.CHECK_NAME,
+        passed=not outlook.is_short,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata=told,
+    )
+
+
+def _room(outlook: storage.Outlook, compacted: Sequence[Compacted]) -> dict[str, Any]:
+    """What the data home takes, plotted night by night."""
+    metadata: dict[str, Any] = {"data_home_bytes": outlook.size, "disk_free_bytes": outlook.disk_free}
+    if outlook.nights is not None:
+        metadata["nights_until_disk_is_full"] = outlook.nights
+    if compacted:
+        metadata["compacted"] = findings_table([asdict(one) for one in compacted], ("part", "before", "after"))
+    return metadata
 
 
 def _fresh_checks(con: duckdb.DuckDBPyConnection) -> list[dg.AssetCheckResult]:

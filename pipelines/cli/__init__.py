@@ -10,7 +10,15 @@ if TYPE_CHECKING:
 
 def load_commands() -> typer.Typer:
     """The application with all its commands."""
-    from pipelines.cli import backup, company, look, night, review, versions  # noqa: F401  (they add their commands)
+    from pipelines.cli import (  # noqa: F401  (they add their commands)
+        backup,
+        company,
+        look,
+        night,
+        review,
+        storage,
+        versions,
+    )
     from pipelines.cli.app import app
 
     return app

@@ -16,6 +16,7 @@ from warehouse.settings import silence_telemetry
 
 if TYPE_CHECKING:
     from warehouse.company import Company
+    from warehouse.home import Home
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -31,9 +32,10 @@ PUBLISHED, FAILED, PUBLISHED_WITH_WARNINGS = 0, 1, 3
 
 
 class _Chosen:
-    """What the options before the command said."""
+    """What the options before the command said, and the data home of the company that they lead to."""
 
     company: Path | None = None
+    home: Home | None = None
 
 
 @app.callback()
@@ -62,9 +64,11 @@ def the_company() -> Company:
     if root is None:
         fail("No company folder: go to the folder of a millpond.toml, give --company DIR, or `millpond init DIR`.")
     try:
-        return load_company(root)
+        company = load_company(root)
     except CompanyError as error:
         fail(*error.problems)
+    _Chosen.home = company.home
+    return company
 
 
 def fail(*sentences: str) -> NoReturn:
@@ -78,9 +82,17 @@ def fail(*sentences: str) -> NoReturn:
 def plain_errors() -> Iterator[None]:
     """Turn the errors that people can mend into sentences."""
     from warehouse.locks import Busy, RestoreCutOff
+    from warehouse.machine import sentence_of
     from warehouse.store import StoreError
 
     try:
         yield
     except (StoreError, Busy, RestoreCutOff) as error:
         fail(str(error))
+    except typer.Exit:
+        raise
+    except Exception as error:
+        told = sentence_of(error, _Chosen.home) if _Chosen.home else None
+        if told is None:
+            raise
+        fail(told)

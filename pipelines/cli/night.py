@@ -68,10 +68,13 @@ def ui(
     Example: millpond ui --port 3001
     """
     from pipelines.instance import prepare
+    from warehouse.machine import require_home
     from warehouse.settings import child_environment, settings
 
     company = the_company()
-    home = prepare(company.home)
+    with plain_errors():
+        require_home(company.home)
+        home = prepare(company.home)
     names = {"DAGSTER_HOME": str(home), "MILLPOND_COMPANY": str(company.root), "MILLPOND_HOME": str(company.home.root)}
     environment = child_environment(names)
     chosen = port or settings().port

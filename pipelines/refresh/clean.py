@@ -17,7 +17,7 @@ from pipelines.night import Night, progress
 from quality import integrity, reconciliation, volume
 from quality.results import CheckResult, percent
 from transforms.mapping import MappingError
-from warehouse import meta, records, store
+from warehouse import meta, records, storage, store
 from warehouse.company import Company, MappingFile
 from warehouse.contracts import Contract
 from warehouse.digest import code_digest, digest
@@ -248,7 +248,7 @@ def _version(con: duckdb.DuckDBPyConnection, contract: Contract) -> str | None:
 
 def _fingerprint(company: Company, contract: Contract, mapping: MappingFile) -> str:
     """How rows are cleaned, and the state of the raw file that they come from."""
-    return digest(_recipe(company, contract, mapping), _raw_state(company.home.raw_file(mapping.source)))
+    return digest(_recipe(company, contract, mapping), storage.state_of(company.home.raw_file(mapping.source)))
 
 
 def _recipe(company: Company, contract: Contract, mapping: MappingFile) -> str:
@@ -266,12 +266,6 @@ def _recipe(company: Company, contract: Contract, mapping: MappingFile) -> str:
 def _cleaning_code() -> str:
     code = code_digest(Path(transforms.clean.__file__).parent, Path(transforms.__file__).parent / "mapping.py")
     return digest(code, *(f"{name}={importlib.metadata.version(name)}" for name in CLEANED_BY))
-
-
-def _raw_state(path: Path) -> str:
-    """Size and time of a raw file and its log: a load that wrote anything changes them."""
-    files = [path, path.with_name(path.name + ".wal")]
-    return "/".join(f"{s.st_size}:{s.st_mtime_ns}" for f in files if f.exists() and (s := f.stat()))
 
 
 def _parent_versions(con: duckdb.DuckDBPyConnection, contract: Contract) -> str:

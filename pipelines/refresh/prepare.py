@@ -140,12 +140,10 @@ def _raw_rows(con: duckdb.DuckDBPyConnection, company: Company, name: str) -> in
     if not company.home.raw_file(name).exists():
         return 0
     with store.attached_raw(con, company.home, name) as catalog:
-        row = con.execute(
-            "SELECT coalesce(sum(estimated_size), 0)::BIGINT FROM duckdb_tables() "
-            "WHERE database_name = ? AND schema_name = 'raw' AND NOT starts_with(table_name, '_')",
-            [catalog],
-        ).fetchone()
-        return row[0] if row else 0
+        tables = [table for table in store.raw_columns(con, catalog) if not table.startswith("_")]
+        # DuckDB's own estimate counts deleted rows that it has not yet done away with.
+        counts = [con.execute(f"SELECT count(*) FROM {quoted(catalog, 'raw', table)}").fetchone() for table in tables]
+        return sum(row[0] for row in counts if row)
 
 
 #: Bookkeeping of file sources as `connectors/files` keeps it in the raw file, where it goes, and which columns.
