@@ -169,14 +169,20 @@ def _run_dlt(
             pipeline.run(list(resources()), loader_file_format="parquet")
         except PipelineStepFailed as error:
             raise ConnectorError(
-                f"Source '{source.name}': dlt failed in its step '{error.step}': {error.exception}. What was loaded "
-                "before is kept; the next load starts over."
+                f"Source '{source.name}': dlt failed in its step '{error.step}': {_said(error.exception)}. What was "
+                "loaded before is kept; the next load starts over."
             ) from error
         finally:
             pipeline.deactivate()
     trace = pipeline.last_trace
     counts = trace.last_normalize_info.row_counts if trace and trace.last_normalize_info else {}
     return {table: count for table, count in counts.items() if not table.startswith("_dlt")}
+
+
+def _said(error: BaseException | None) -> str:
+    """What an exception of dlt's says, without the tracebacks that it quotes."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[-1] if lines else type(error).__name__).rstrip(".")
 
 
 def _seclude_dlt(work: Path) -> None:

@@ -6,10 +6,16 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.absent import skip_without
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# `--hypothesis-profile=deep` hunts; what always runs takes the same examples each time.
+settings.register_profile("small", derandomize=True, database=None, deadline=None, max_examples=100)
+settings.register_profile("deep", deadline=None, max_examples=2_000)
+settings.load_profile("small")
 
 
 def _real_data() -> Path:

@@ -20,6 +20,7 @@ from typing import Any, Protocol
 from connectors.base import ConnectorError
 
 _EARLY_SECONDS = 60.0
+_LIFETIME_SECONDS = 3600.0
 
 
 class Auth(Protocol):
@@ -141,5 +142,8 @@ class OAuth2:
         if answer.get("refresh_token"):
             self._tokens.keep(str(answer["refresh_token"]))
         self._access = str(answer["access_token"])
-        lifetime = float(answer.get("expires_in") or 3600)
+        try:
+            lifetime = float(answer.get("expires_in") or _LIFETIME_SECONDS)
+        except (TypeError, ValueError):
+            lifetime = _LIFETIME_SECONDS
         self._ends = time.monotonic() + max(lifetime - _EARLY_SECONDS, lifetime / 2)

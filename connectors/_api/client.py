@@ -6,6 +6,7 @@ heal is told at once. How pages hang together is the business of the resources.
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import email.utils
 import logging
@@ -15,8 +16,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from connectors._api.auth import Auth
 from connectors._api.pace import Hint, Pace, TooLongError
@@ -27,13 +29,21 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 _HEALING = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
 _LONGEST_PAUSE = 60.0
 _SHOWN = 300
+#: A clock that is further off is no clock, and leads out of the calendar.
+_MOST_SKEW = timedelta(days=36_500)
 #: Escapes in JSON: a whole pair of surrogates, half of one, any other.
 _ESCAPE = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\."
 )
+
+
+#: What a vendor's own code raises where an answer is not as the vendor documents it.
+NOT_AS_DOCUMENTED = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
 class ApiError(ConnectorError):
@@ -42,6 +52,10 @@ class ApiError(ConnectorError):
     def __init__(self, sentence: str, status: int = 0) -> None:
         super().__init__(sentence)
         self.status = status
+
+
+class CircleError(ApiError):
+    """Pages that lead back to those before them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -245,13 +259,16 @@ class Client:
             return Again(why=f"the connection failed ({error or type(error).__name__})")
         except httpx.DecodingError:
             return Again(why="the body was not compressed as its header says")
-        answer = Answer(status=response.status_code, headers=response.headers, body=response.content)
+        except httpx.InvalidURL as error:
+            raise ApiError(f"{self._place(path)}: the vendor pointed to an address that is none ({error}).") from error
+        body = response.content.removeprefix(codecs.BOM_UTF8)
+        answer = Answer(status=response.status_code, headers=response.headers, body=body)
         self._look_at_clock(answer)
         return answer
 
     def _read(self, answer: Answer, path: str, decode: Callable[[bytes], Any] | None) -> Answer | Again:
         """The answer, decoded, or that it is worth another try."""
-        verdict = self.manners.judge(answer)
+        verdict = _if_documented(self.manners.judge, answer)
         if isinstance(verdict, str):
             raise ApiError(f"{self._place(path)}: {verdict}", answer.status)
         if isinstance(verdict, Again):
@@ -265,13 +282,15 @@ class Client:
             return Again(why=f"a fault at the vendor's ({answer.status})", seconds=retry_after(answer))
         if answer.status >= 300:
             raise ApiError(self._refusal(answer, path), answer.status)
-        hint = self.manners.hint(answer)
+        hint = _if_documented(self.manners.hint, answer)
         if hint is not None:
             self.pace.learn(hint)
         try:
             sound, result = _read_body(answer, decode or _decoded)
         except ValueError as error:
             return Again(why=f"a body that cannot be read ({error})")
+        except RecursionError:
+            return Again(why="a body that cannot be read (it is nested too deeply)")
         self.mended += sound.body != answer.body
         for pace in self._paces(path):
             pace.went_well()
@@ -285,7 +304,7 @@ class Client:
             pace.throttled(self.patience.first_pause_seconds if seconds is None else seconds)
 
     def _refusal(self, answer: Answer, path: str) -> str:
-        explained = self.manners.explain(answer, path)
+        explained = _if_documented(self.manners.explain, answer, path)
         if explained:
             return f"{self._place(path)}: {explained}"
         said = " ".join(answer.body[:_SHOWN].decode(errors="replace").split())
@@ -306,8 +325,9 @@ class Client:
 
     def _look_at_clock(self, answer: Answer) -> None:
         moment = _date(answer.headers.get("date"))
-        if moment is not None:
-            self.skew = moment - datetime.now(UTC)
+        skew = moment - datetime.now(UTC) if moment is not None else None
+        if skew is not None and abs(skew) < _MOST_SKEW:
+            self.skew = skew
 
     def _connection(self) -> httpx.Client:
         if self._http is None:
@@ -330,13 +350,21 @@ class Client:
         return f"{self.title} (source '{self.source}'), {path.partition('?')[0]}"
 
 
+def _if_documented(look: Callable[..., T | None], *at: Any) -> T | None:
+    """What a vendor's code makes of an answer; nothing where it is not as documented, so that the status decides."""
+    with contextlib.suppress(*NOT_AS_DOCUMENTED):
+        return look(*at)
+    return None
+
+
 def retry_after(answer: Answer) -> float | None:
     """Seconds that a Retry-After header asks for, given as seconds or as a date."""
     value = answer.headers.get("retry-after")
     if not value:
         return None
     with contextlib.suppress(ValueError):
-        return max(0.0, float(value))
+        seconds = float(value)
+        return max(0.0, seconds) if isfinite(seconds) else None
     moment = _date(value)
     if moment is None:
         return None
@@ -350,7 +378,7 @@ def _date(text: str | None) -> datetime | None:
         return None
     try:
         moment = email.utils.parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 

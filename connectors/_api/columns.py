@@ -21,6 +21,7 @@ from connectors._api.resource import Head, Page
 
 _MOMENT = pa.timestamp("us", "UTC")
 _FIRST, _LAST = (pa.scalar(datetime(year, 1, 1, tzinfo=UTC), _MOMENT) for year in (1000, 9000))
+_UNREADABLE = (ValueError, TypeError, OverflowError, RecursionError)
 SPOOLED = pa.schema(
     [
         ("id", pa.string()),
@@ -74,7 +75,7 @@ class Cutter:
         try:
             heads = [self._decoder.decode(payload) for payload in payloads]
             ids, times = [self._key(head) for head in heads], self._times(heads)
-        except (ValueError, TypeError, OverflowError):
+        except _UNREADABLE:
             # Rare enough to look at one after the other.
             payloads, rejected = self._sound(payloads)
             heads = [self._decoder.decode(payload) for payload in payloads]
@@ -98,7 +99,7 @@ class Cutter:
                 self._key(head)
                 self._times([head])
                 sound.append(payload)
-            except (ValueError, TypeError, OverflowError) as error:
+            except _UNREADABLE as error:
                 rejected.append(Rejected(payload=payload.decode(errors="replace"), reason=_reason(error)))
         return sound, rejected
 
@@ -107,7 +108,7 @@ class Cutter:
         for path, part in zip(self._keys, parts, strict=True):
             if part is None or part == "":
                 raise ValueError(f"no {path}")
-        return str(parts[0]) if len(parts) == 1 else ":".join(map(str, parts))
+        return ":".join(map(_written, parts))
 
     def _times(self, heads: Sequence[Any]) -> pa.Array:
         if self.head.modified is None:
@@ -121,8 +122,14 @@ class Cutter:
         return bool(self.head.deleted and at(head, self.head.deleted))
 
 
+def _written(part: Any) -> str:
+    """A part of a key as text; 7.0 is the 7 that another page says."""
+    return str(int(part)) if isinstance(part, float) and part.is_integer() else str(part)
+
+
 def _reason(error: Exception) -> str:
-    return f"the record's key or time cannot be read: {error}"
+    why = "it is nested too deeply" if isinstance(error, RecursionError) else error
+    return f"the record's key or time cannot be read: {why}"
 
 
 def _from_iso(values: list[Any]) -> pa.Array:

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from connectors._api.auth import Auth, Static
-from connectors._api.client import Answer, ApiError, Client, Manners, Patience
+from connectors._api.client import NOT_AS_DOCUMENTED, Answer, ApiError, Client, Manners, Patience
 from connectors._api.options import ApiOptions, parse, sentences
 from connectors._api.pace import Rate, pace_of
 from connectors._api.resource import RAW_COLUMNS, Resource
@@ -85,6 +85,10 @@ def api_connector(
             return list(probe(api, chosen))
         except ConnectorError as error:
             return [str(error)]
+        except NOT_AS_DOCUMENTED as error:
+            return [
+                f"{title} (source '{source.name}'): an answer is not as documented ({type(error).__name__}: {error})."
+            ]
         finally:
             api.close()
 

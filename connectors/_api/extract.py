@@ -6,21 +6,23 @@ read. How a vendor is asked belongs in its resources, how rows are compared in `
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow.compute as pc
 
 from connectors._api import drift, ledger
-from connectors._api.client import ApiError, Client
+from connectors._api.client import NOT_AS_DOCUMENTED, ApiError, CircleError, Client
 from connectors._api.columns import Cutter, Rejected
 from connectors._api.merge import Table, open_scratch, write_nothing
 from connectors._api.options import ApiOptions, fingerprint
@@ -40,6 +42,8 @@ _FEW = 20
 _MOST = 0.5
 _FETCHED_AT_ONCE = 1_000
 _WEEK = timedelta(days=7)
+#: A page may come twice where a list moves while it is read.
+_TOO_OFTEN = 3
 _DLT_TYPES = {
     "VARCHAR": "text",
     "TIMESTAMP WITH TIME ZONE": "timestamp",
@@ -47,6 +51,7 @@ _DLT_TYPES = {
     "BOOLEAN": "bool",
     "BIGINT": "bigint",
 }
+T = TypeVar("T")
 _HINTS: Any = {name: {"data_type": _DLT_TYPES[kind], "nullable": name != "id"} for name, kind in RAW_COLUMNS.items()}
 
 
@@ -200,6 +205,9 @@ def _read(load: _Load, resource: Resource) -> None:
         mark = Mark()
     try:
         state = _spool_pages(load, resource, resource.name, _pages(load, resource, mark), mark)
+    except CircleError:
+        load.spool.restart(resource.name)
+        raise
     except ApiError as error:
         if resource.optional is None or error.status not in (403, 404):
             raise
@@ -233,8 +241,10 @@ def _spool_pages(
     series = load.spool.series(series_name)
     state, rows, here = mark.state or {}, mark.rows, datetime.now(UTC)
     noted: set[str] = set()
+    seen: Counter[bytes] = Counter()
     try:
-        for page in pages:
+        for page in _understood(load, resource, pages):
+            _no_circle(load, resource, page, seen)
             for note in (n for n in page.notes if n not in noted):
                 noted.add(note)
                 load.find("note", "warning", f"{resource.name}: {note}", resource.name)
@@ -251,6 +261,32 @@ def _spool_pages(
     finally:
         series.close()
     return state
+
+
+def _no_circle(load: _Load, resource: Resource, page: Page, seen: Counter[bytes]) -> None:
+    """Stops a read whose pages come again and again, which would never end."""
+    if not page.records:
+        return
+    said = hashlib.blake2b(repr(page.position).encode(), digest_size=16)
+    for record in page.records:
+        said.update(record)
+    seen[said.digest()] += 1
+    if seen[said.digest()] == _TOO_OFTEN:
+        raise CircleError(
+            f"{load.api.title} (source '{load.source.name}'), {resource.name}: the same page came {_TOO_OFTEN} times, "
+            "so its pages go in a circle. The next load begins anew."
+        )
+
+
+def _understood(load: _Load, resource: Resource, given: Iterable[T]) -> Iterator[T]:
+    """What a resource gives; what it stumbles over where an answer is not as its vendor documents it is a sentence."""
+    try:
+        yield from given
+    except NOT_AS_DOCUMENTED as error:
+        raise ApiError(
+            f"{load.api.title} (source '{load.source.name}'), {resource.name}: an answer is not as documented "
+            f"({type(error).__name__}: {' '.join(str(error).split())}). Nothing of this load was taken over."
+        ) from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -341,7 +377,7 @@ def _sweep(load: _Load, resource: Resource, table: Table) -> int | None:
     if resource.ids is None:
         return None
     reading = load.reading(resource)
-    listed = table.listed(resource.ids(reading))
+    listed = table.listed(_understood(load, resource, resource.ids(reading)))
     # With a day to start from, what is older is not missing.
     if resource.fetch is not None and load.options.start_date is None:
         _fetch(load, resource, table, table.missing(listed))
@@ -392,7 +428,8 @@ def _count(load: _Load, resource: Resource) -> int | None:
     # A window counts from the day it began with; others count all there is, also what was not read.
     if resource.count is None or (load.options.start_date is not None and resource.mode == "incremental"):
         return None
-    return resource.count(load.reading(resource))
+    counts = (count(load.reading(resource)) for count in [resource.count])
+    return next(_understood(load, resource, counts))
 
 
 def _note_state(

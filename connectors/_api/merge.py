@@ -228,8 +228,9 @@ class Table:
 
     def _register_ids(self, batches: Iterable[Sequence[str]]) -> None:
         schema = pa.schema([("id", pa.string())])
-        arrays = (pa.record_batch([pa.array([str(i) for i in b], pa.string())], schema=schema) for b in batches)
-        self.con.register("ids", pa.RecordBatchReader.from_batches(schema, arrays))
+        # Not as a stream: DuckDB would turn what a vendor's refusal raises into an error of its own.
+        arrays = [pa.record_batch([pa.array([str(i) for i in b], pa.string())], schema=schema) for b in batches]
+        self.con.register("ids", pa.Table.from_batches(arrays, schema))
 
     def _live(self, since: datetime | None) -> str:
         """The records that will be there: held ones that were not read again, and those read that are not deleted."""

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 _SLOWEST = 0.02
+# No sound vendor asks for a longer pause than the rest of the day; a wrong one must not stop a process for ever.
+_LONGEST_SECONDS = 86_400.0
 _RECOVERY = 0.05
 
 
@@ -86,7 +88,7 @@ class Pace:
         with self._lock:
             self._tokens = min(self._tokens, max(hint.remaining, 0.0))
             if hint.remaining < 1:
-                self._not_before = max(self._not_before, self._clock() + hint.reset_seconds)
+                self._not_before = max(self._not_before, self._clock() + min(hint.reset_seconds, _LONGEST_SECONDS))
 
     def went_well(self) -> None:
         """Speeds up a little."""
@@ -99,7 +101,7 @@ class Pace:
             self.per_second = max(_SLOWEST, self.per_second / 2)
             self._tokens = 0.0
             self._filled = self._clock()
-            self._not_before = max(self._not_before, self._filled + seconds)
+            self._not_before = max(self._not_before, self._filled + min(seconds, _LONGEST_SECONDS))
 
     def _take(self) -> float:
         """Takes a turn, or gives the seconds to wait before asking again."""

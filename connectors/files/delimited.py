@@ -7,6 +7,7 @@ An empty field is NULL and a quoted empty one is an empty text. `_row` is the li
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -138,9 +139,9 @@ def look(path: Path, table: TableOptions, *, whole: bool = True) -> Preamble:
             break
     skip, line = _skip_lines(sample, (table.header_row or 1) - 1)
     delimiter = table.delimiter
-    declaration = re.match(rb"sep=(.)(?:\r\n|\r|\n)", sample[skip:])
-    if declaration:
-        delimiter = delimiter or declaration[1].decode("ascii", "replace")
+    declaration = re.match(rb"sep=([\t -~])(?:\r\n|\r|\n)", sample[skip:])
+    if declaration and declaration[1] != table.quote.encode():
+        delimiter = delimiter or declaration[1].decode()
         skip, line = skip + declaration.end(), line + 1
     while blank := _LINE_END.match(sample, skip):
         skip, line = blank.end(), line + 1
@@ -149,6 +150,8 @@ def look(path: Path, table: TableOptions, *, whole: bool = True) -> Preamble:
     if table.columns is not None:
         return Preamble(encoding, dialect, list(table.columns), skip, line)
     match = dialect.record.match(body)
+    if match and match.end() == _SAMPLE:
+        raise UnreadableError(f"its first line has more than {_SAMPLE // 1024} kB, so it is no header", line)
     if not match or not match[0].strip():
         raise UnreadableError("its header is malformed: a quote is not closed, or text follows one", line)
     headers = [value.strip() for value in dialect.split(match[0])]
@@ -316,9 +319,11 @@ def _wrong_width(count: int, width: int) -> str:
 def _parse(cut: _Cut, names: list[str], dialect: Dialect, staging: Staging) -> None:
     if not len(cut.lines):
         return
+    # Arrow takes a mark at the start for a byte order mark, but here it belongs to a value.
+    clean = codecs.BOM_UTF8 + cut.clean if cut.clean.startswith(codecs.BOM_UTF8) else cut.clean
     table = pa_csv.read_csv(
-        pa.BufferReader(cut.clean),
-        read_options=pa_csv.ReadOptions(column_names=names, block_size=len(cut.clean) + 1),
+        pa.BufferReader(clean),
+        read_options=pa_csv.ReadOptions(column_names=names, block_size=len(clean) + 1),
         parse_options=pa_csv.ParseOptions(
             delimiter=dialect.delimiter,
             quote_char=dialect.quote or False,

@@ -1,18 +1,23 @@
-"""Reads one sheet of an Excel workbook, every cell as text; the workbook is held in memory.
+"""Reads one sheet of an Excel workbook, by default the first that is not hidden, every cell as text.
 
 Dates come as ISO text, times of day as hh:mm:ss, booleans as 'true' and 'false', numbers with the 15 digits that Excel
 itself shows; the cell's display format (leading zeros by format) is not applied. A cell with an error such as #N/A is
-NULL. `_row` is the row of the sheet.
+NULL, as are merged cells but for the first; a duration of a day or more comes as a moment of 1900. `_row` is the row of
+the sheet. The workbook is held in memory.
 """
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from connectors.files import workbook
 from connectors.files.options import TableOptions
 from connectors.files.staging import Staging, UnreadableError
 
@@ -23,7 +28,7 @@ _DAY_ZERO = r"^1899-12-3[01] (\d\d:\d\d:\d\d)"
 
 
 def read(path: Path, table: TableOptions, staging: Staging) -> None:
-    """Reads the table's sheet, or the first one.
+    """Reads the table's sheet.
 
     Raises:
         UnreadableError: it is encrypted or damaged, or has no such sheet or no header.
@@ -44,23 +49,17 @@ def headers(path: Path, table: TableOptions) -> list[str]:
 
 
 def _cells(path: Path, table: TableOptions, limit: int | None) -> pa.Table:
-    import fastexcel
-
     _refuse_encrypted(path)
-    try:
-        workbook = fastexcel.read_excel(path)
-    except fastexcel.FastExcelError as error:
-        raise UnreadableError(f"it is not an Excel workbook that can be opened ({_first_line(error)})") from error
-    names = workbook.sheet_names
-    sheet = table.sheet if table.sheet is not None else 1
-    index = sheet - 1 if isinstance(sheet, int) else names.index(sheet) if sheet in names else -1
-    if not 0 <= index < len(names):
-        raise UnreadableError(f"it has no sheet {sheet!r}; its sheets are {', '.join(names)}")
-    try:
-        loaded = workbook.load_sheet(index, header_row=None, skip_rows=0, n_rows=limit, dtypes="string")
-        return pa.table(loaded.to_arrow())
-    except fastexcel.FastExcelError as error:
-        raise UnreadableError(f"its sheet '{names[index]}' cannot be read ({_first_line(error)})") from error
+    asked = [str(path), json.dumps(table.sheet), json.dumps(limit)]
+    done = subprocess.run([sys.executable, "-P", workbook.__file__, *asked], capture_output=True, check=False)  # noqa: S603
+    if done.returncode == workbook.REFUSED:
+        raise UnreadableError(done.stdout.decode())
+    if done.returncode:
+        raise UnreadableError(
+            "its reader broke off, or needed more memory than there is; delete the empty rows and columns beyond its "
+            "table and save it anew"
+        )
+    return pa.ipc.open_stream(done.stdout).read_all()
 
 
 def _refuse_encrypted(path: Path) -> None:
@@ -73,6 +72,8 @@ def _header(cells: pa.Table, table: TableOptions) -> tuple[int, list[str], list[
     """Gives how many rows to skip, the headers, and their columns; columns without anything are left out."""
     if table.columns is not None:
         width = min(len(table.columns), cells.num_columns)
+        if any(cells.column(index).null_count < cells.num_rows for index in range(width, cells.num_columns)):
+            raise UnreadableError(f"its sheet has {cells.num_columns} columns, the option columns names {width}")
         return (table.header_row or 1) - 1, list(table.columns[:width]), list(range(width))
     filled = [index for index in range(cells.num_columns) if cells.column(index).null_count < cells.num_rows]
     row = (table.header_row or _first_filled(cells, filled) + 1) - 1
@@ -94,9 +95,4 @@ def _first_filled(cells: pa.Table, filled: list[int]) -> int:
 
 
 def _clean(column: Any) -> pa.Array:
-    text = pc.cast(column.combine_chunks(), pa.string())
-    return pc.replace_substring_regex(text, _DAY_ZERO, r"\1")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]
+    return pc.replace_substring_regex(column.combine_chunks(), _DAY_ZERO, r"\1")

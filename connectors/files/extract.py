@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from connectors.files.staging import Staging
 
 # Raise when a reader changes what it lands, so that files are read again.
-_READER_VERSION = "1"
+_READER_VERSION = "2"
 _FRESH_SECONDS = 2.0
 _SECOND_LOOK_SECONDS = 0.2
 _ROWS_PER_LOAD_FILE = 500_000
@@ -178,6 +178,9 @@ def _hash(file: FoundFile) -> str:
 
 def _unmatched(night: _Night, found: Found) -> None:
     for file in found.unmatched:
+        if file.trouble:
+            night.find("unreadable_file", "warning", f"{file.name}: {file.trouble}. It is not loaded.", file=file.name)
+            continue
         severity: Severity = "warning" if file.format else "info"
         detail = f"{file.name} belongs to no table of sources.{night.source.name}"
         night.find("unmatched_file", severity, f"{detail}; it is not loaded.", file=file.name)
@@ -218,6 +221,8 @@ def _moved(file: FoundFile) -> bool:
         status = file.location.stat()
     except FileNotFoundError:
         return True
+    except OSError:
+        return False  # unreadable, not busy
     return (status.st_size, status.st_mtime_ns) != (file.size, file.mtime_ns)
 
 
@@ -290,6 +295,9 @@ def _note_loaded(night: _Night, look: Entry, before: Entry | None, staging: Stag
         night.notes.emptied.append((before.table_name, name))
     if rejected:
         night.rejected(entry, (rejected[0].line, rejected[0].reason))
+    if staging.mended:
+        detail = f"{name}: {staging.mended} values held half a character; \ufffd stands in its place."
+        night.find("note", "warning", detail, table=table, file=name)
     for note in staging.notes:
         night.find("column_named", "info", f"{name}: {note}", table=table, file=name)
     for column, beside in staging.mismatched.items():

@@ -5,9 +5,16 @@ Looks at names, sizes and times only. What is in a file belongs in the readers.
 
 from __future__ import annotations
 
+import contextlib
+import gzip
+import lzma
 import os
 import re
+import stat
+import struct
 import zipfile
+import zlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -30,6 +37,11 @@ FORMATS = {
     ".xls": "excel",
     ".parquet": "parquet",
 }
+#: What the standard library raises for a packed file that is not sound.
+DAMAGED = (
+    *(EOFError, NotImplementedError, RuntimeError),
+    *(gzip.BadGzipFile, lzma.LZMAError, struct.error, zipfile.BadZipFile, zlib.error),
+)
 _UNFINISHED = (".tmp", ".part", ".partial", ".crdownload", ".filepart")
 _DATE = re.compile(r"(?<!\d)((?:19|20)\d\d)[-_.]?([01]\d)[-_.]?([0-3]\d)(?:[-_. T]?([0-2]\d)[-_.:h]?([0-5]\d))?")
 
@@ -173,24 +185,35 @@ def is_data(name: str) -> bool:
 
 
 def _expand(path: Path, base: Path) -> Iterator[FoundFile]:
+    name = _text(path.relative_to(base) if path.is_relative_to(base) else path)
     try:
         status = path.stat()
     except FileNotFoundError:
         return
-    name = path.relative_to(base).as_posix() if path.is_relative_to(base) else path.as_posix()
+    except OSError as error:
+        yield FoundFile(name=name, location=path, size=0, mtime_ns=0, trouble=f"it cannot be read ({error.strerror})")
+        return
+    if not stat.S_ISREG(status.st_mode):
+        return  # a pipe or a device has no end
     outer = FoundFile(name=name, location=path, size=status.st_size, mtime_ns=status.st_mtime_ns)
     if path.suffix.lower() != ".zip":
         yield outer
         return
     try:
         with zipfile.ZipFile(path) as archive:
-            members = [info.filename for info in archive.infolist() if not info.is_dir()]
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
+            members = Counter(info.filename for info in archive.infolist() if not info.is_dir())
+    except (*DAMAGED, OSError, ValueError) as error:
         yield replace(outer, trouble=f"it is not a zip that can be opened ({error})")
         return
-    for member in members:
+    for member, times in members.items():
         if is_data(PurePosixPath(member).name) and not member.startswith("__MACOSX/"):
-            yield replace(outer, name=f"{name}!{member}", member=member)
+            twice = "the zip holds several files of this name; pack it anew" if times > 1 else None
+            yield replace(outer, name=f"{name}!{member}", member=member, trouble=twice)
+
+
+def _text(path: Path) -> str:
+    """A path as text; bytes that are no UTF-8, as old systems leave them in names, become \\xe4."""
+    return os.fsencode(path.as_posix()).decode(errors="backslashreplace")
 
 
 def _matches(file: FoundFile, patterns: list[re.Pattern[str]]) -> bool:
@@ -230,5 +253,8 @@ _TOKENS = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
 def _one_of(token: str) -> str:
     if token.startswith("[") and token.endswith("]"):
         inner = token[1:-1]
-        return f"[{'^' if inner[0] == '!' else ''}{re.escape(inner.removeprefix('!')).replace(chr(92) + '-', '-')}]"
+        pattern = f"[{'^' if inner[0] == '!' else ''}{re.escape(inner.removeprefix('!')).replace(chr(92) + '-', '-')}]"
+        with contextlib.suppress(re.error):
+            re.compile(pattern)
+            return pattern
     return re.escape(token)

@@ -1,13 +1,15 @@
 """Reads JSON and NDJSON: one row per object, one text column per key, every number with the digits it was written in.
 
-Nested values become JSON text; true and false become 'true' and 'false'; null and a missing key become NULL. `_row` is
-the line in NDJSON and the number of the record in JSON. A JSON file is held in memory as text, NDJSON is streamed.
+Nested values become JSON text; true and false become 'true' and 'false'; null and a missing key become NULL. A record
+that says two things of one key is no row. `_row` is the line in NDJSON and the number of the record in JSON. A JSON
+file is held in memory as text, NDJSON is streamed.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from json.encoder import encode_basestring
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,13 @@ from connectors.files.text import find_encoding, utf8_blocks
 
 _BATCH = 20_000
 _SPACE = " \t\r\n"
+#: What Python takes for numbers in JSON, and JSON does not; within nested values they become texts.
+_NO_NUMBERS = ("NaN", "Infinity", "-Infinity")
+_TOO_DEEP = "it is nested too deeply"
+
+
+#: A record as it lands, by key.
+Texts = dict[str, str | None]
 
 
 class _Literal(str):
@@ -28,7 +37,30 @@ class _Literal(str):
     __slots__ = ()
 
 
-_DECODER = json.JSONDecoder(parse_float=_Literal, parse_int=_Literal, parse_constant=_Literal)
+class _RepeatedKeyError(ValueError):
+    """An object says two things of one key."""
+
+
+@dataclass(frozen=True)
+class _Refused:
+    """A record that is not a row, as it stands in the file."""
+
+    text: str
+    reason: str
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = {_storable(key): value for key, value in pairs}
+    if len(found) < len(pairs):
+        key = next((key for key, value in pairs if found[_storable(key)] != value), None)
+        if key is not None:
+            raise _RepeatedKeyError(f"the key '{_storable(key)[:50]}' stands twice in one object, with two values")
+    return found
+
+
+_NUMBERS: Any = {"parse_float": _Literal, "parse_int": _Literal, "parse_constant": _Literal}
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, **_NUMBERS)
+_LENIENT = json.JSONDecoder(**_NUMBERS)
 
 
 def read(path: Path, table: TableOptions, staging: Staging) -> None:
@@ -41,7 +73,7 @@ def read(path: Path, table: TableOptions, staging: Staging) -> None:
     if table.records is None and _is_ndjson(text):
         _stage(_parsed_lines(enumerate(text.split("\n"), start=1), staging), staging)
         return
-    _stage(_objects(_elements(text, table.records)), staging)
+    _stage(_objects(_elements(text, table.records), staging), staging)
 
 
 def read_lines(path: Path, table: TableOptions, staging: Staging) -> None:
@@ -59,7 +91,7 @@ def keys(path: Path, table: TableOptions, *, lines: bool, limit: int = 1000) -> 
         numbered = _lines(path, encoding) if lines else enumerate(text.split("\n"), start=1)
         records = _parsed_lines(numbered, throwaway)
     else:
-        records = _objects(_elements(text, table.records))
+        records = _objects(_elements(text, table.records), throwaway)
     found: dict[str, None] = {}
     for (_, record), _count in zip(records, range(limit), strict=False):
         found.update(dict.fromkeys(record))
@@ -76,20 +108,23 @@ def _lines(path: Path, encoding: str) -> Iterator[tuple[int, str]]:
     yield number + 1, carry.decode()
 
 
-def _parsed_lines(lines: Iterator[tuple[int, str]], staging: Staging) -> Iterator[tuple[int, dict[str, Any]]]:
+def _parsed_lines(lines: Iterator[tuple[int, str]], staging: Staging) -> Iterator[tuple[int, Texts]]:
     for number, line in lines:
         bare = line.strip()
         if not bare:
             continue
         try:
             record = _DECODER.decode(bare)
-        except (ValueError, RecursionError) as error:
+            if isinstance(record, dict):
+                yield number, _texts(record, staging)
+            else:
+                staging.reject(number, bare, f"it holds {_kind(record)}, not an object")
+        except _RepeatedKeyError as error:
+            staging.reject(number, bare, str(error))
+        except ValueError as error:
             staging.reject(number, bare, f"it is not valid JSON: {error}")
-            continue
-        if isinstance(record, dict):
-            yield number, record
-        else:
-            staging.reject(number, bare, f"it holds {_kind(record)}, not an object")
+        except RecursionError:
+            staging.reject(number, bare, _TOO_DEEP)
 
 
 def _is_ndjson(text: str) -> bool:
@@ -99,7 +134,7 @@ def _is_ndjson(text: str) -> bool:
         return False
     first_line = text[start:].split("\n", 1)[0].strip()
     try:
-        _DECODER.decode(first_line)
+        _LENIENT.decode(first_line)
     except (ValueError, RecursionError):
         return False
     return bool(text[start + len(first_line) :].strip())
@@ -131,16 +166,22 @@ def _elements(text: str, records: str | None) -> Iterator[tuple[int, Any]]:
 def _decoded(text: str, start: int) -> Any:
     value, end = _value_at(text, start)
     _nothing_after(text, end)
+    if isinstance(value, _Refused):
+        raise UnreadableError(value.reason)
     return value
 
 
 def _value_at(text: str, position: int) -> tuple[Any, int]:
     try:
-        return _DECODER.raw_decode(text, position)
+        try:
+            return _DECODER.raw_decode(text, position)
+        except _RepeatedKeyError as error:
+            end = _LENIENT.raw_decode(text, position)[1]
+            return _Refused(text[position:end], str(error)), end
     except json.JSONDecodeError as error:
         raise _invalid(text, error.pos, error.msg) from error
     except RecursionError as error:
-        raise _invalid(text, position, "it is nested too deeply") from error
+        raise _invalid(text, position, _TOO_DEEP) from error
 
 
 def _after_space(text: str, position: int) -> int:
@@ -179,16 +220,22 @@ def _list_in(document: Any, records: str | None) -> list[Any]:
     return next(iter(lists.values())) if lists else [document]
 
 
-def _objects(elements: Iterator[tuple[int, Any]]) -> Iterator[tuple[int, dict[str, Any]]]:
+def _objects(elements: Iterator[tuple[int, Any]], staging: Staging) -> Iterator[tuple[int, Texts]]:
     for number, element in elements:
+        if isinstance(element, _Refused):
+            staging.reject(number, element.text, element.reason)
+            continue
         if not isinstance(element, dict):
             raise UnreadableError(f"record {number} is {_kind(element)}, not an object")
-        yield number, element
+        try:
+            yield number, _texts(element, staging)
+        except RecursionError as error:
+            raise UnreadableError(f"record {number}: {_TOO_DEEP}") from error
 
 
-def _stage(records: Iterator[tuple[int, dict[str, Any]]], staging: Staging) -> None:
+def _stage(records: Iterator[tuple[int, Texts]], staging: Staging) -> None:
     headers: dict[str, None] = {}
-    batch: list[tuple[int, dict[str, Any]]] = []
+    batch: list[tuple[int, Texts]] = []
     for record in records:
         batch.append(record)
         if len(batch) == _BATCH:
@@ -199,29 +246,30 @@ def _stage(records: Iterator[tuple[int, dict[str, Any]]], staging: Staging) -> N
         raise UnreadableError("it holds no record, so its columns cannot be known")
 
 
-def _flush(batch: list[tuple[int, dict[str, Any]]], headers: dict[str, None], staging: Staging) -> None:
+def _flush(batch: list[tuple[int, Texts]], headers: dict[str, None], staging: Staging) -> None:
     for _, record in batch:
         headers.update(dict.fromkeys(record))
     names = staging.head(list(headers))
     columns = {
-        name: pa.array([_text(record.get(key)) for _, record in batch], pa.string())
+        name: pa.array([record.get(key) for _, record in batch], pa.string())
         for name, key in zip(names, headers, strict=True)
     }
     if batch:
         staging.add(columns, pa.array([number for number, _ in batch], pa.int64()))
 
 
-def _text(value: Any) -> str | None:
-    if value is None:
-        return None
-    if isinstance(value, str):
-        return value if value.isascii() else _storable(value)
-    return _storable(_dump(value))
+def _texts(record: dict[str, Any], staging: Staging) -> Texts:
+    texts: Texts = {}
+    for key, value in record.items():
+        said = value if value is None or isinstance(value, str) else _dump(value)
+        texts[key] = said if said is None else _storable(said)
+        staging.mended += texts[key] != said
+    return texts
 
 
 def _dump(value: Any) -> str:
     """Writes JSON with the numbers' own digits."""
-    if isinstance(value, _Literal):
+    if isinstance(value, _Literal) and value not in _NO_NUMBERS:
         return str(value)
     if isinstance(value, str):
         return encode_basestring(value)
@@ -234,6 +282,8 @@ def _dump(value: Any) -> str:
 
 def _storable(text: str) -> str:
     """Replaces half surrogate pairs, which JSON can spell and UTF-8 cannot, by U+FFFD."""
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -33,20 +33,24 @@ def snake_case(text: str) -> str:
     return f"_{flat}" if flat[:1].isdigit() else flat
 
 
-def column_names(headers: Sequence[str]) -> tuple[list[str], list[str]]:
+def column_names(headers: Sequence[str], held: Sequence[str] = ()) -> tuple[list[str], list[str]]:
     """Names the columns of a header, each once.
+
+    Args:
+        held: the names that the first headers have already, and keep.
 
     Returns:
         The names, in the order of the headers, and a sentence for each header whose name is not its own: empty,
         without a Latin letter, or a repetition. No name starts with an underscore and a letter: those are Millpond's.
     """
-    wanted = [snake_case(header) for header in headers]
-    if not _collide(wanted):
-        return wanted, []
-    taken = {name for name in wanted if name}
-    used: set[str] = set()
-    names, notes = [], []
-    for position, (header, name) in enumerate(zip(headers, wanted, strict=True), start=1):
+    new = headers[len(held) :]
+    wanted = [snake_case(header) for header in new]
+    if not _collide([*held, *wanted]):
+        return [*held, *wanted], []
+    taken = {*held, *wanted} - {""}
+    used = set(held)
+    names, notes = list(held), []
+    for position, (header, name) in enumerate(zip(new, wanted, strict=True), start=len(held) + 1):
         chosen = name
         if not name or name in used:
             chosen = _free(name or f"column_{position}", taken | used, try_bare=not name)

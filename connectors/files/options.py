@@ -44,8 +44,9 @@ class TableOptions(BaseModel):
         if value is None:
             return None
         try:
+            b" ".decode(value, "replace")  # refuses codecs that are not of text, such as base64
             return codecs.lookup(value).name
-        except LookupError:
+        except (LookupError, UnicodeError):
             raise ValueError(f"'{value}' is not an encoding; try utf-8, utf-16, cp1252 or latin-1") from None
 
     @field_validator("delimiter", "quote")
@@ -54,6 +55,12 @@ class TableOptions(BaseModel):
         if value and not (value.isascii() and value not in "\r\n\0"):
             raise ValueError("must be one ASCII character")
         return value
+
+    @check_model(mode="after")
+    def _apart(self) -> TableOptions:
+        if self.delimiter and self.delimiter == self.quote:
+            raise ValueError("delimiter and quote must differ")
+        return self
 
 
 class RemoteOptions(BaseModel):

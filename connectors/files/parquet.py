@@ -7,6 +7,7 @@ maps as JSON text.
 from __future__ import annotations
 
 import json
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,12 @@ def read(path: Path, staging: Staging) -> None:
         UnreadableError: it is not Parquet or is damaged.
     """
     try:
-        with pq.ParquetFile(path) as file:
+        # Dates far from today are written as 96 bits too, and are beyond what nanoseconds can say.
+        with pq.ParquetFile(path, coerce_int96_timestamp_unit="us") as file:
             names = staging.head(file.schema_arrow.names)
             done = 0
             for batch in file.iter_batches(batch_size=_BATCH):
-                columns = {name: _landed(column) for name, column in zip(names, batch.columns, strict=True)}
+                columns = {name: _landed(name, column) for name, column in zip(names, batch.columns, strict=True)}
                 numbers = pa.array(range(done + 1, done + 1 + batch.num_rows), pa.int64())
                 staging.add(columns, numbers)
                 done += batch.num_rows
@@ -73,16 +75,33 @@ def landed_type(kind: pa.DataType) -> pa.DataType:
     return next((target for test, target in simple if test(kind)), pa.string())
 
 
-def _landed(column: Any) -> Any:
+def _landed(name: str, column: Any) -> Any:
     kind = column.type
     target = landed_type(kind)
-    if kind == target:
-        return column
-    if pa.types.is_nested(kind):
-        return pa.array([None if value is None else _json(value) for value in column.to_pylist()], pa.string())
-    # Nanoseconds are cut off, which a safe cast refuses.
-    return pc.cast(column, target, safe=not pa.types.is_temporal(kind))
+    try:
+        column.validate(full=True)
+        if kind == target:
+            return column
+        if pa.types.is_nested(kind):
+            return pa.array([None if value is None else _json(value) for value in column.to_pylist()], pa.string())
+        # Nanoseconds are cut off, which a safe cast refuses.
+        is_finer = pa.types.is_temporal(kind) and getattr(kind, "unit", "") == "ns"
+        return pc.cast(column, target, safe=not is_finer)
+    except (pa.ArrowException, ValueError, OverflowError) as error:
+        raise UnreadableError(f"its column {name} cannot be read ({str(error).splitlines()[0]})") from error
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, default=str, ensure_ascii=False)
+    try:
+        return json.dumps(value, default=str, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        return json.dumps(_spelt(value), default=str, ensure_ascii=False)
+
+
+def _spelt(value: Any) -> Any:
+    """The value with texts for numbers that JSON does not have, such as NaN."""
+    if isinstance(value, dict):
+        return {key: _spelt(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_spelt(one) for one in value]
+    return str(value) if isinstance(value, float) and not isfinite(value) else value

@@ -5,6 +5,7 @@ Nothing reaches the raw file before a file has been read to its end. Formats bel
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,8 +25,9 @@ class UnreadableError(Exception):
     """A file cannot be read as a whole; the message says why, `line` where."""
 
     def __init__(self, reason: str, line: int | None = None) -> None:
-        super().__init__(reason)
-        self.reason = reason
+        # Libraries say what is wrong in several lines.
+        self.reason = " ".join(reason.split())
+        super().__init__(self.reason)
         self.line = line
 
 
@@ -58,6 +60,8 @@ class Staging:
     notes: list[str] = field(default_factory=list)
     mismatched: dict[str, str] = field(default_factory=dict)
     rows: int = 0
+    # Values in which half a character had to be replaced.
+    mended: int = 0
     _writer: pq.ParquetWriter | None = None
     _written: int = 0
     _schema: pa.Schema | None = None
@@ -69,8 +73,8 @@ class Staging:
 
     def head(self, headers: Sequence[str]) -> list[str]:
         """Declares the file's headers (again, if later records bring more) and gives their column names."""
-        names, notes = column_names(headers)
-        self.notes = notes
+        names, notes = column_names(headers, list(self.headers))
+        self.notes += notes
         self.headers = dict(zip(names, headers, strict=True))
         for name in names:
             self.types.setdefault(name, "VARCHAR")
@@ -140,11 +144,16 @@ class Staging:
         if wanted == "VARCHAR":
             self.types[name] = wanted
             return name, text
-        beside = f"{name}_text"
+        beside = self._beside(name)
         self.types.pop(name)
         self.types[beside] = "VARCHAR"
         self.mismatched[name] = beside
         return beside, text
+
+    def _beside(self, name: str) -> str:
+        """A text column that the file does not fill itself."""
+        names = itertools.chain([f"{name}_text"], (f"{name}_text_{number}" for number in itertools.count(2)))
+        return next(n for n in names if n not in self.headers and self.known.get(n, "VARCHAR") == "VARCHAR")
 
     def _end_part(self) -> None:
         if self._writer is not None:

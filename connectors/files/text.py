@@ -120,7 +120,9 @@ def _verify(path: Path, encoding: str, *, whole: bool) -> int | None:
                 before = text[: text.index("\0")]
                 position = done - held + len(before.encode(encoding))
                 raise UnreadableError(
-                    f"byte {position + 1} is a NUL character, so it is not text", line_at(path, position, encoding)
+                    f"byte {position + 1} is a NUL character, so it is not {encoding} text; if it is utf-16, name it "
+                    "with the table's option encoding",
+                    line_at(path, position, encoding),
                 )
             if not block or not whole:
                 return None
@@ -134,4 +136,4 @@ def _mostly_utf8(path: Path, position: int) -> bool:
         sample = stream.read(1024 * 1024)
     good = len(_MULTIBYTE.findall(sample))
     other = len(re.findall(rb"[\x80-\xff]", _MULTIBYTE.sub(b"", sample)))
-    return good > 4 * other
+    return good > other

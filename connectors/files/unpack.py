@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import shutil
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from connectors.files.finder import FoundFile
+from connectors.files.finder import DAMAGED, FoundFile
 from connectors.files.staging import UnreadableError
 
-_DAMAGED = (EOFError, gzip.BadGzipFile, zipfile.BadZipFile, zlib.error, NotImplementedError)
+_BLOCK = 1024 * 1024
+# Exports shrink to a tenth or a thirtieth when packed; what grows beyond this is made to fill the disk.
+_MOST_TIMES = 200
+_ALWAYS_BYTES = 256 * 1024 * 1024
 
 
 @contextmanager
@@ -32,11 +33,12 @@ def content(file: FoundFile, scratch: Path, limit: int | None = None) -> Iterato
     try:
         with _opened(file) as packed, target.open("wb") as out:
             if limit is None:
-                shutil.copyfileobj(packed, out, 1024 * 1024)
+                for block in _blocks(packed, file):
+                    out.write(block)
             else:
                 start = packed.read(limit)
                 out.write(start if len(start) < limit else start[: start.rfind(b"\n") + 1])
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise UnreadableError(f"it cannot be unpacked: {error}") from error
     try:
         yield target
@@ -53,11 +55,23 @@ def sha256(file: FoundFile) -> str:
     digest = hashlib.sha256()
     try:
         with _member_or_file(file) as stream:
-            while block := stream.read(1024 * 1024):
+            for block in _blocks(stream, file):
                 digest.update(block)
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise UnreadableError(f"it cannot be unpacked: {error}") from error
     return digest.hexdigest()
+
+
+def _blocks(stream: IO[bytes], file: FoundFile) -> Iterator[bytes]:
+    most = max(_ALWAYS_BYTES, _MOST_TIMES * file.size)
+    done = 0
+    while block := stream.read(_BLOCK):
+        done += len(block)
+        if done > most:
+            raise UnreadableError(
+                f"it unpacks to more than {_MOST_TIMES} times its size; if it is sound, put it there unpacked"
+            )
+        yield block
 
 
 @contextmanager

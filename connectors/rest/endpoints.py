@@ -5,18 +5,22 @@ What can be said of an endpoint is in `options`.
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 from connectors._api.body import RECORDS, envelope, records
-from connectors._api.client import Answer
+from connectors._api.client import Answer, CircleError
 from connectors._api.resource import Head, Page, Reading, Resource, iso
 from connectors.rest.options import CursorPaging, Endpoint, LinkPaging, NumberPaging, RestOptions
 
+#: How often in a row a page may say what the one before said; a system that takes no notice of the page asked for
+#: says the same for ever.
+_TOO_OFTEN = 2
 _NEXT = re.compile(r'<([^>]*)>\s*;[^,]*\brel="?next"?')
 
 
@@ -44,10 +48,16 @@ def _read(endpoint: Endpoint, reading: Reading) -> Iterator[Page]:
     position = reading.position
     if position:
         path, params = position["path"], position["params"]
+    circle = _Circle(endpoint)
     while True:
         answer = reading.api.answer("GET", path, params=params or None, decode=_decoder(endpoint))
         found = answer.result
         following = _next(endpoint, answer, path, params)
+        if circle.closes(found.records or [], [path, params], following):
+            raise CircleError(
+                f"{reading.api.title} (source '{reading.api.source}'), {endpoint.path}: its pages go in a circle; "
+                "compare paging in millpond.toml with what the system documents. The next load begins anew."
+            )
         yield Page(
             records=found.records or [],
             position={"path": following[0], "params": following[1]} if following else None,
@@ -55,6 +65,28 @@ def _read(endpoint: Endpoint, reading: Reading) -> Iterator[Page]:
         if following is None:
             return
         path, params = following
+
+
+class _Circle:
+    """Notices pages that lead back: to one that was asked for, or where pages are counted, to the same records."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._is_counted = isinstance(endpoint.paging, NumberPaging)
+        self._asked: set[str] = set()
+        self._before: list[bytes] = []
+        self._same = 0
+
+    def closes(self, records: Sequence[Any], asked: Sequence[Any], following: Sequence[Any] | None) -> bool:
+        """Tells whether the page that was asked for like this, and names the following one, closes a circle."""
+        if following is None:
+            return False
+        if not self._is_counted:
+            self._asked.add(json.dumps(asked, sort_keys=True, default=str))
+            return json.dumps(following, sort_keys=True, default=str) in self._asked
+        said = [bytes(record) for record in records]
+        self._same = self._same + 1 if said == self._before else 0
+        self._before = said
+        return self._same == _TOO_OFTEN
 
 
 def _decoder(endpoint: Endpoint) -> Any:

@@ -235,3 +235,18 @@ def test_nothing_phones_home(drop: Any) -> None:
     )  # fmt: skip
     assert done.stdout.strip() == "None"
     assert not (drop.root / "home").exists()
+
+
+def test_what_dlt_fails_with_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
+
+    def execute_query(self: Any, query: str, *args: Any, **kwargs: Any) -> Any:
+        raise duckdb.ConstraintException("first line\nsecond line")
+
+    monkeypatch.setattr(DuckDbSqlClient, "execute_query", execute_query)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.csv").write_text("a\n1\n")
+    with pytest.raises(ConnectorError, match="dlt failed in its step") as caught:
+        load(Source(name="crm", connector="files", root=tmp_path, options={"path": "in"}), raw_dir=tmp_path / "raw")
+    assert "\n" not in str(caught.value)
+    assert "Traceback" not in str(caught.value)

@@ -185,3 +185,12 @@ def test_types_of_a_real_contract() -> None:
     accepted = clean_batch(rows(email=[None]), contract, CONTEXT).accepted
     for each in contract.columns:
         assert accepted.schema[each.name] == kinds.get(each.duckdb_type, pl.Decimal(18, 4)), each.name
+
+
+def test_examples_of_rows_without_id_do_not_depend_on_where_batches_end() -> None:
+    contract = contract_of(column("text", required=True))
+    frame = rows(value=["-", "", None, "-"]).with_columns(source_id=pl.Series([None, None, None, "1"], dtype=pl.String))
+    whole = merge_issues([clean_batch(frame, contract, CONTEXT).issues])
+    for cut in (1, 2, 3):
+        parts = [clean_batch(frame[::-1].slice(at, cut), contract, CONTEXT).issues for at in range(0, 4, cut)]
+        assert merge_issues(parts).equals(whole)

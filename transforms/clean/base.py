@@ -7,6 +7,7 @@ live in the modules of their families.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -45,6 +46,9 @@ REJECTIONS = frozenset(
         "unknown_language",
     }
 )
+
+#: Some 260,000 years before and after 1970.
+_DAYS_OF_CALENDAR = 95_000_000
 
 #: What people and programs write where they know nothing.
 PLACEHOLDERS = frozenset(
@@ -220,20 +224,53 @@ def on_odd(values: pl.Series, usual: str, rule: Callable[[pl.Series], Work]) -> 
     return work
 
 
+def plain_digits(text: str) -> str | None:
+    """Text in its plainest form (NFKC) with the digits of every script as 0 to 9.
+
+    None where a numeral would turn into other digits on the way, as 10² into 102 or ⑴ into (1).
+    """
+    if text.isascii():
+        return text
+    if any(c.isnumeric() and not c.isdecimal() for c in text):
+        return None
+    plain = unicodedata.normalize("NFKC", text)
+    return "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in plain)
+
+
+def in_calendar(values: pl.Series) -> pl.Series:
+    """Which dates or times polars can read; it panics on those beyond, such as the infinity of databases."""
+    per_day = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}.get(
+        getattr(values.dtype, "time_unit", ""), 1
+    )
+    most = min(_DAYS_OF_CALENDAR * per_day, 2**63 - 1)
+    return values.to_physical().is_between(-most, most)
+
+
 def as_text(values: pl.Series) -> pl.Series:
-    """Any column as text, the way a person would write it: whole floats without `.0`, nested values as JSON."""
+    """Any column as text, the way a person would write it: whole floats without `.0`, nested values as JSON.
+
+    Not-a-number is nothing. Bytes that are no UTF-8 are written as \\xff.
+    """
     kind = values.dtype
     if kind == pl.String:
         return values
     if kind.is_float():
         whole = (values == values.round(0)) & (values.abs() < 2**53)
         number = pl.when(whole).then(values.cast(pl.Int64, strict=False).cast(pl.String))
-        chosen = pl.when(values.is_finite()).then(number.otherwise(values.cast(pl.String)))
+        chosen = pl.when(values.is_not_nan()).then(number.otherwise(values.cast(pl.String)))
         return pl.select(chosen).to_series().alias(values.name)
+    if kind == pl.Date or isinstance(kind, pl.Datetime):
+        near = in_calendar(values)
+        beyond = pl.when(near.not_()).then(
+            pl.when(values.to_physical() > 0).then(pl.lit("infinity")).otherwise(pl.lit("-infinity"))
+        )
+        known = pl.select(pl.when(near).then(values)).to_series().cast(pl.String)
+        return pl.select(pl.coalesce(known, beyond)).to_series().alias(values.name)
     if kind == pl.Binary:
-        return values.cast(pl.String, strict=False)
-    if kind == pl.Struct:
-        return values.to_frame("v").select(pl.col("v").struct.json_encode()).to_series().alias(values.name)
+        texts = [None if v is None else v.decode(errors="backslashreplace") for v in values]
+        return pl.Series(values.name, texts, dtype=pl.String)
+    if kind == pl.Time or isinstance(kind, pl.Duration):
+        return values.dt.to_string("iso")
     if kind.is_nested():
         wrapped = values.to_frame("v").select(pl.struct("v").struct.json_encode().str.slice(5)).to_series()
         text = wrapped.str.head(-1)

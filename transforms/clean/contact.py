@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import polars as pl
 
 from transforms.clean.base import PLACEHOLDERS, Job, Mended, Outcome, as_text, start
+from transforms.clean.text import INVISIBLE
 
 _WORD = r"[a-z0-9_%+'&=~-]+"
 #: A strict subset of what email-validator accepts and leaves as it is.
@@ -77,13 +78,14 @@ def domain_rule(values: pl.Series, job: Job) -> Outcome:
 @functools.lru_cache(maxsize=20_000)
 def mend_email(text: str) -> Mended:
     """One odd address: unwrapped, typing errors mended where only one reading is left, then checked."""
-    bare = text.lower()
+    bare = INVISIBLE.sub("", text.lower())
     if bare in PLACEHOLDERS or bare in _MORE_EMAIL_PLACEHOLDERS:
         return Mended(None, "placeholder")
     angle = _ANGLE.match(bare)
     bare = (angle[1] if angle else bare).removeprefix("mailto:").partition("?")[0]
     unwrapped = bare.strip(" \t\r\n<>\"'()[];:")
-    mended = re.sub(r"[\s\u200b\ufeff\u00ad]+", "", unwrapped).strip(".,;")
+    # White space between two words may part a name, or another word, from the address.
+    mended = re.sub(r"\s*([@.,])\s*", r"\1", unwrapped).strip(".,;")
     mended = re.sub(r"@{2,}", "@", mended)
     mended = re.sub(r",(?=(?:com|de|net|org|fr|es|nl|br|uk|it|eu|at|ch|pl)$|com?\.)", ".", mended)
     mended = re.sub(r"\.{2,}", ".", mended) if "@" in mended else mended

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import functools
 import re
-import unicodedata
 from decimal import Context, Decimal, InvalidOperation
 from math import isfinite
 
 import polars as pl
 
-from transforms.clean.base import PLACEHOLDERS, Job, Mended, Outcome, Work, as_text, put, start
+from transforms.clean.base import PLACEHOLDERS, Job, Mended, Outcome, Work, as_text, plain_digits, put, start
 from transforms.clean.codes import currency_of_mark
 from transforms.clean.formats import Choice, decimal_separator
 
-_AMBIGUOUS = r"^-?[1-9]\d{0,2}[.]\d{3}$"
+_AMBIGUOUS = r"^-?[1-9][0-9]{0,2}[.][0-9]{3}$"
 _SPACED = re.compile(r"\d{1,3}(?:[ ']\d{3})+(?:[.,]\d+)?")
 _DOT_DECIMAL = re.compile(r"(?:\d{1,3}(?:,\d{3})+|\d{1,2}(?:,\d{2})+,\d{3})\.\d+")
 _COMMA_DECIMAL = re.compile(r"\d{1,3}(?:\.\d{3})+,\d+")
@@ -28,8 +27,14 @@ _OPEN = re.compile(r"[1-9]\d{0,2}[.,]\d{3}")
 _SCIENTIFIC = re.compile(r"\d+(?:\.\d+)?[eE][+-]?\d{1,3}")
 _AFFIXES = re.compile(r"([^\d.,'()+\- ]*\.?)[ ]*(.*?)[ ]*([^\d.,'()+\- ]*\.?)", re.DOTALL)
 #: What needs no second look: grouped with a mark of decimals, or a fraction that is no group of three.
-_BULK_COMMA = r"^-?(?:\d{1,3}(?:\.\d{3})+,\d+|\d{1,3}(?:[ ']\d{3})+,\d+|\d+,(?:\d{1,2}|\d{4,}))$"
-_BULK_DOT = r"^-?(?:\d{1,3}(?:,\d{3})+\.\d+|\d{1,3}(?:[ ']\d{3})+\.\d+|\d+\.(?:\d{1,2}|\d{4,})|\d+)$"
+#: In ASCII digits, which alone a cast to DECIMAL takes.
+_BULK_COMMA, _BULK_DOT = (
+    pattern.replace("D", "[0-9]")
+    for pattern in (
+        r"^-?(?:D{1,3}(?:\.D{3})+,D+|D{1,3}(?:[ ']D{3})+,D+|D+,(?:D{1,2}|D{4,}))$",
+        r"^-?(?:D{1,3}(?:,D{3})+\.D+|D{1,3}(?:[ ']D{3})+\.D+|D+\.(?:D{1,2}|D{4,})|D+)$",
+    )
+)
 _MARK_PATTERN = r"(€|£|\$|[A-Z]{3})"
 _MARK_BEFORE = rf"^(-?){_MARK_PATTERN} ?"
 _MARK_AFTER = rf" ?{_MARK_PATTERN}$"
@@ -64,8 +69,8 @@ def _to_plain(values: pl.Series, job: Job, *, digits: int, scale: int) -> Work:
     """Text such as -1234.5 that a cast reads exactly, or null."""
     typed, is_float = values.dtype.is_numeric(), values.dtype.is_float()
     work = start(as_text(values))
-    fraction = rf"(?:\.\d{{1,{scale}}}0*)?" if scale else r"(?:\.0+)?"
-    odd = ~work.values.str.contains(rf"^-?\d{{1,{digits}}}{fraction}$")
+    fraction = rf"(?:\.[0-9]{{1,{scale}}}0*)?" if scale else r"(?:\.0+)?"
+    odd = ~work.values.str.contains(rf"^-?[0-9]{{1,{digits}}}{fraction}$")
     choice = Choice("dot", certain=True) if typed else decimal_separator(job.evidence, job.context.country)
     if choice != Choice("dot", certain=True):
         odd = odd | work.values.str.contains(_AMBIGUOUS)
@@ -83,13 +88,17 @@ def _in_bulk(work: Work, odd: pl.Series, digits: int, scale: int, base_currency:
         return odd
     text = work.values.gather(rows)
     mark = text.str.extract(_MARK_PATTERN) if base_currency else None
-    bare = text.str.replace(_MARK_BEFORE, "${1}").str.replace(_MARK_AFTER, "") if mark is not None else text
+    bare = text
+    if mark is not None:
+        leads = text.str.contains(_MARK_BEFORE)
+        before, after = text.str.replace(_MARK_BEFORE, "${1}"), text.str.replace(_MARK_AFTER, "")
+        bare = pl.select(pl.when(leads).then(before).otherwise(after)).to_series()
     comma, dot = bare.str.contains(_BULK_COMMA), bare.str.contains(_BULK_DOT)
     digits_only = bare.str.replace_all(r"[.'\s]", "").str.replace(",", ".", literal=True)
     plain = pl.when(comma).then(digits_only).when(dot).then(bare.str.replace_all(r"[,'\s]", ""))
     settled = pl.select(plain).to_series()
-    fraction = rf"(?:\.\d{{1,{scale}}})?" if scale else ""
-    fits = settled.str.contains(rf"^-?\d{{1,{digits}}}{fraction}$").fill_null(False)
+    fraction = rf"(?:\.[0-9]{{1,{scale}}})?" if scale else ""
+    fits = settled.str.contains(rf"^-?[0-9]{{1,{digits}}}{fraction}$").fill_null(False)
     if mark is not None and base_currency:
         known = {m: currency_of_mark(m, base_currency) for m in mark.unique().drop_nulls()}
         asides = mark.replace_strict(list(known), list(known.values()), return_dtype=pl.String)
@@ -114,8 +123,10 @@ def read_number(
     """
     if text.lower() in PLACEHOLDERS:
         return Mended(None, "placeholder")
-    plain = unicodedata.normalize("NFKC", text).translate(_TRANSLATE).strip()
-    sign, body, aside = _taken_apart(plain, kind, base_currency)
+    plain = plain_digits(text.translate(_TRANSLATE))
+    if plain is None:
+        return Mended(None, "not_a_number")
+    sign, body, aside = _taken_apart(plain.strip(), kind, base_currency)
     if body is None:
         return Mended(None, "ambiguous_currency" if aside else "not_a_number")
     number = _read_body(body, choice)
@@ -133,11 +144,11 @@ _TRANSLATE = str.maketrans({"−": "-", "‒": "-", "\u2019": "'", "`": "'", "´
 
 def _taken_apart(plain: str, kind: str, base_currency: str) -> tuple[str, str | None, str | None]:
     """Sign, bare number and currency; a number of None if something stands there that does not belong."""
-    negative = 0
+    signs = ""
     if plain.startswith("(") and plain.endswith(")"):
-        plain, negative = plain[1:-1].strip(), 1
+        plain, signs = plain[1:-1].strip(), "-"
     if plain.startswith(("-", "+")):
-        negative += plain[0] == "-"
+        signs += plain[0]
         plain = plain[1:].strip()
     found = _AFFIXES.fullmatch(plain)
     if not found:
@@ -158,13 +169,13 @@ def _taken_apart(plain: str, kind: str, base_currency: str) -> tuple[str, str | 
     if _NO_CENTS.search(body):
         body = _NO_CENTS.sub("", body)
     elif body.startswith(("-", "+")) or body.endswith("-"):
-        negative += "-" in body
+        signs += "-" if "-" in body else "+"
         body = body.strip("+- ") if body.count("-") + body.count("+") == 1 else ""
     if body.startswith("(") and body.endswith(")"):
-        body, negative = body[1:-1].strip(), negative + 1
-    if negative > 1:
+        body, signs = body[1:-1].strip(), signs + "-"
+    if len(signs) > 1:
         return "", None, None
-    return "-" if negative else "", body, aside
+    return signs, body, aside
 
 
 def _read_body(body: str, choice: Choice) -> str | None:

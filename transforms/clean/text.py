@@ -20,7 +20,7 @@ _SUSPECT = (
     r"\u{2329}\u{232a}\u{f900}-\u{faff}\p{Cf}\p{M}\u{1100}-\u{11ff}\u{1f00}-\u{1fff}\u{2f800}-\u{2fa1f}"
     r"\u{fb1d}-\u{fb4f}]|[ÂÃÄÅâ][^\x00-\x7f]"
 )
-_INVISIBLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u200b\u2060-\u2064\ufeff\u200e\u200f\u202a-\u202e]")
+INVISIBLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u200b\u2060-\u2064\ufeff\u200e\u200f\u202a-\u202e]")
 _LINE_BREAK = re.compile("\r\n?|\u2028|\u2029")
 _SPACES = r"[\s\u{a0}\u{2000}-\u{200a}\u{202f}\u{3000}]+"
 _DASHES = r"[‐‑‒–—―−﹘﹣－]"
@@ -118,12 +118,15 @@ def mend_text(text: str) -> Mended:
     """One text without broken encoding and invisible characters, composed (NFC)."""
     mended = _decoded(text)
     reason = "encoding" if mended != text else None
-    visible = _INVISIBLE.sub("", _LINE_BREAK.sub("\n", mended)).strip()
+    visible = INVISIBLE.sub("", _LINE_BREAK.sub("\n", mended)).strip()
     if visible != mended:
         reason = reason or "invisible_characters"
     composed = unicodedata.normalize("NFC", visible).strip()
     if composed != visible:
         reason = reason or "unicode_form"
+    if composed != text:
+        # What was hidden may have parted what belongs together.
+        composed = mend_text(composed).value or ""
     return Mended(composed or None, reason)
 
 

@@ -9,29 +9,30 @@ from __future__ import annotations
 
 import functools
 import re
-import unicodedata
 from datetime import date, datetime, timedelta
 
 import polars as pl
 
-from transforms.clean.base import PLACEHOLDERS, Job, Mended, Outcome, Work, as_text, start
+from transforms.clean.base import PLACEHOLDERS, Job, Mended, Outcome, Work, as_text, in_calendar, plain_digits, start
 from transforms.clean.formats import Choice, date_order
 
 _NAIVE = pl.Datetime("us")
-_CLOCK = r"[ T]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?"
-_ZONE = r"(?: ?(?:Z|UTC|[+-]\d{2}(?::?\d{2})?))"
-_ISO = rf"^\d{{4}}-\d{{2}}-\d{{2}}(?:{_CLOCK}{_ZONE}?)?$"
-_TAIL = r"(?: \d{2}:\d{2}(?::\d{2})?)?"
+_CLOCK = r"[ T][0-9]{2}:[0-9]{2}(?::[0-5][0-9](?:\.[0-9]{1,9})?)?"
+_ZONE = r"(?: ?(?:Z|UTC|[+-](?:0[0-9]|1[0-4])(?::?[0-5][0-9])?))"
+_ISO = rf"^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}(?:{_CLOCK}{_ZONE}?)?$"
+_TAIL = r"(?: [0-9]{2}:[0-9]{2}(?::[0-5][0-9])?)?"
+_TWO, _FOUR, _MONTH = "([0-9]{2})", "([0-9]{4})", "(0[0-9]|1[0-2])"
 #: Pattern, replacement, order (None: no doubt about it). The common forms, rewritten in bulk.
 _BULK: tuple[tuple[str, str, str | None], ...] = (
-    (rf"^(\d{{2}})\.(0\d|1[0-2])\.(\d{{4}})({_TAIL})$", "${3}-${2}-${1}${4}", None),
-    (rf"^(\d{{2}})[/-](0\d|1[0-2])[/-](\d{{4}})({_TAIL})$", "${3}-${2}-${1}${4}", "day"),
-    (rf"^(0\d|1[0-2])[/-](\d{{2}})[/-](\d{{4}})({_TAIL})$", "${3}-${1}-${2}${4}", "month"),
-    (rf"^(\d{{4}})/(\d{{2}})/(\d{{2}})({_TAIL})$", "${1}-${2}-${3}${4}", None),
+    (rf"^{_TWO}\.{_MONTH}\.{_FOUR}({_TAIL})$", "${3}-${2}-${1}${4}", None),
+    (rf"^{_TWO}[/-]{_MONTH}[/-]{_FOUR}({_TAIL})$", "${3}-${2}-${1}${4}", "day"),
+    (rf"^{_MONTH}[/-]{_TWO}[/-]{_FOUR}({_TAIL})$", "${3}-${1}-${2}${4}", "month"),
+    (rf"^{_FOUR}/{_TWO}/{_TWO}({_TAIL})$", "${1}-${2}-${3}${4}", None),
 )
 #: Day and month could change places; 03/03 means the same both ways, but that costs a look at every value.
-_EITHER_ORDER = r"^(?:0\d|1[0-2])[/-](?:0\d|1[0-2])[/-]"
+_EITHER_ORDER = rf"^{_MONTH}[/-]{_MONTH}[/-]"
 _FIRST_YEAR, _LAST_YEAR = 1900, 2100
+_FARTHEST_ZONE_HOURS = 14
 _NO_DATES = frozenset(
     {"0000-00-00", "00.00.0000", "00/00/0000", "0001-01-01", "9999-12-31", "1899-12-30", "1899-12-31"}
 )
@@ -91,8 +92,6 @@ def timestamp_rule(values: pl.Series, job: Job) -> Outcome:
 
 def date_rule(values: pl.Series, job: Job) -> Outcome:
     """The day in the company's time zone; a time of day that falls away is counted."""
-    if values.dtype == pl.Date:
-        return Outcome(values)
     work, wall, zoned = _read(values, job)
     if zoned is not None:
         local = wall.dt.replace_time_zone("UTC").dt.convert_time_zone(job.context.timezone).dt.replace_time_zone(None)
@@ -119,6 +118,10 @@ def _read(values: pl.Series, job: Job) -> tuple[Work, pl.Series, pl.Series | Non
     if isinstance(kind, pl.Datetime) or kind == pl.Date:
         work = Work(pl.repeat(None, len(values), dtype=pl.String, eager=True))
         zoned = None
+        beyond = in_calendar(values).not_()
+        if beyond.any():
+            work.note(beyond.fill_null(False), "out_of_range_date")
+            values = pl.select(pl.when(~beyond).then(values)).to_series()
         wall = values.cast(pl.Datetime("us", getattr(kind, "time_zone", None)))
         if getattr(kind, "time_zone", None):
             zoned = values.is_not_null()
@@ -159,7 +162,7 @@ def _to_iso(work: Work, job: Job) -> None:
 
 def _epochs(work: Work, odd: pl.Series) -> pl.Series:
     """Seconds, milliseconds and microseconds since 1970, told apart by their length; gives what is still odd."""
-    epoch = (odd & work.values.str.contains(r"^1\d{9}(?:\d{3}|\d{6})?$")).fill_null(False)
+    epoch = (odd & work.values.str.contains(r"^1[0-9]{9}(?:[0-9]{3}|[0-9]{6})?$")).fill_null(False)
     if not epoch.any():
         return odd
     number = work.values.cast(pl.Int64, strict=False)
@@ -214,11 +217,14 @@ def _offset_minutes(zone: pl.Series) -> pl.Series:
 @functools.lru_cache(maxsize=50_000)
 def read_moment(text: str, choice: Choice) -> Mended:
     """One odd value as ISO text; `choice` says how to read 03/04."""
-    plain = " ".join(unicodedata.normalize("NFKC", text).split())
+    plain = " ".join((plain_digits(text) or "").split())
     if plain.lower() in PLACEHOLDERS or plain[:10] in _NO_DATES:
         return Mended(None, "placeholder")
     if re.fullmatch(r"[2-7]\d{4}(?:\.\d+)?", plain):
-        moment = _EXCEL_EPOCH + timedelta(seconds=round(float(plain) * 86_400))
+        days, _, fraction = plain.partition(".")
+        # Rounded to the second, but not into the next day.
+        seconds = min(round(float(f"0.{fraction}") * 86_400), 86_399) if fraction else 0
+        moment = _EXCEL_EPOCH + timedelta(days=int(days), seconds=seconds)
         return Mended(moment.isoformat(" "), "spreadsheet_date")
     if re.fullmatch(r"1\d{9}\.\d{1,6}", plain):
         moment = datetime(1970, 1, 1) + timedelta(microseconds=round(float(plain) * 1e6))
@@ -265,8 +271,10 @@ def _read_clock(found: re.Match[str]) -> str | None:
     offset = _OFFSETS.get(zone, zone.removeprefix("utc").removeprefix("gmt"))
     if offset not in ("", "Z"):
         sign, digits = offset[0], offset[1:].replace(":", "")
-        digits = digits.zfill(2) if len(digits) <= 2 else digits.zfill(4)
-        offset = f"{sign}{digits[:2]}:{digits[2:] or '00'}"
+        digits = f"{digits.zfill(2)}00" if len(digits) <= 2 else digits.zfill(4)
+        if int(digits[:2]) > _FARTHEST_ZONE_HOURS or int(digits[2:]) > 59:
+            return None
+        offset = f"{sign}{digits[:2]}:{digits[2:]}"
     fraction = f".{found[4]}" if found[4] else ""
     return f"{hour:02}:{minute:02}:{second:02}{fraction}{offset}"
 

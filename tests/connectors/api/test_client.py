@@ -7,12 +7,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import orjson
 import pytest
 
 from connectors._api.auth import OAuth2, Tokens, bearer
-from connectors._api.client import Again, Answer, ApiError, Client, Manners, Patience, _read_body
-from connectors._api.pace import Pace, Rate
+from connectors._api.body import records
+from connectors._api.client import Again, Answer, ApiError, Client, Manners, Patience, _read_body, retry_after
+from connectors._api.pace import Hint, Pace, Rate
 from sandbox.serve import Running, Sandbox, serving
 from tests.connectors.rest.shop import VENDOR, item
 
@@ -141,3 +143,70 @@ def test_a_long_pause_for_one_is_not_waited_for_by_another(running: Running) -> 
     with pytest.raises(ApiError, match="more than patience_seconds"):
         one.get("/items/list")
     assert time.monotonic() - began < 5
+
+
+def answer(**headers: str) -> Answer:
+    return Answer(status=429, headers={name.replace("_", "-"): value for name, value in headers.items()}, body=b"")
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("1.5", 1.5),
+        ("-5", 0.0),
+        ("nan", None),
+        ("inf", None),
+        ("soon", None),
+        ("Mon, 01 Jan 99999999999 00:00:00 GMT", None),
+        ("Mon, 01 Jan 2024 00:00:30 +9999999999", None),
+        ("Mon, 01 Jan 2024 00:00:30 GMT", 30.0),
+    ],
+)
+def test_a_retry_after_that_says_nothing_is_none(value: str, seconds: float | None) -> None:
+    assert retry_after(answer(retry_after=value, date="Mon, 01 Jan 2024 00:00:00 GMT")) == seconds
+
+
+def test_a_clock_out_of_the_calendar_is_no_clock(running: Running) -> None:
+    one = client(running)
+    one._look_at_clock(answer(date="Fri, 31 Dec 9999 23:59:59 GMT"))
+    assert one.skew.days == 0
+
+
+def test_a_byte_order_mark_before_the_body_is_nothing(running: Running) -> None:
+    seen: list[bytes] = []
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, content=b"\xef\xbb\xbf[1]"))
+    one = client(running)
+    one._http = httpx.Client(transport=transport)
+    assert one.get("/items", decode=lambda body: seen.append(body)) is None
+    assert seen == [b"[1]"]
+
+
+def test_a_body_nested_too_deeply_is_a_sentence(running: Running) -> None:
+    one = client(running)
+    one._http = httpx.Client(
+        transport=httpx.MockTransport(lambda request: httpx.Response(200, content=b"[" * 5_000 + b"]" * 5_000))
+    )
+    with pytest.raises(ApiError, match="nested too deeply"):
+        one.get("/items", decode=records)
+
+
+def test_an_address_that_is_none_is_a_sentence(running: Running) -> None:
+    with pytest.raises(ApiError, match="an address that is none"):
+        client(running).get("/items\x00")
+
+
+def test_what_vendor_code_stumbles_over_is_left_to_the_status(running: Running) -> None:
+    manners = Manners(
+        hint=lambda answer: Hint(remaining=float("soon"), reset_seconds=1),
+        judge=lambda answer: Again(why=str({}["error"])),
+        explain=lambda answer, path: answer.result["error"],
+    )
+    one = client(running, manners=manners)
+    assert len(one.get("/items/list")) == 10
+    with pytest.raises(ApiError, match="refused with status 404"):
+        one.get("/nothing")
+
+
+def test_an_access_token_of_unknown_life_is_used(tmp_path: Path) -> None:
+    auth = OAuth2(lambda form: {"access_token": "a", "expires_in": "soon"}, form=lambda t: {}, tokens=Tokens(None, "x"))
+    assert auth.headers() == {"Authorization": "Bearer a"}

@@ -92,3 +92,17 @@ def test_a_time_beyond_all_times_is_none_or_set_aside(moment: str) -> None:
     assert columns.batch["id"].to_pylist()[0] == "1"
     assert columns.batch.num_rows + len(columns.rejected) == 2
     assert columns.batch["modified_at"].to_pylist()[1:] in ([], [None])
+
+
+def test_a_whole_number_is_the_same_key_however_it_is_written() -> None:
+    assert [r["id"] for r in rows(Head(), b'{"id":7}', b'{"id":7.0}', b'{"id":"7"}', b'{"id":7.5}')] == [
+        *("7", "7", "7"),
+        "7.5",
+    ]
+
+
+def test_a_record_nested_too_deeply_is_set_aside() -> None:
+    deep = b'{"id":2,"n":' + b"[" * 5_000 + b"]" * 5_000 + b"}"
+    columns = Cutter(Head()).columns(Page(records=[b'{"id":1}', deep]))
+    assert columns.batch["id"].to_pylist() == ["1"]
+    assert [one.reason.partition(": ")[2] for one in columns.rejected] == ["it is nested too deeply"]

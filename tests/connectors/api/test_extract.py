@@ -274,3 +274,62 @@ def test_no_secret_shows_in_what_is_printed(bench: Bench) -> None:
         source, ApiOptions(), title="Bench", base_url="http://127.0.0.1:9", auth=bearer("s3cret"), account="", rate=RATE
     )
     assert "s3cret" not in f"{source!r} {client!r} {Reading(api=client, options=None, until=datetime.now(UTC))!r}"
+
+
+@pytest.mark.parametrize("part", ["read", "ids", "count"])
+def test_an_answer_that_is_not_as_documented_is_a_sentence(bench: Bench, part: str) -> None:
+    def stumble(reading: Reading) -> Any:
+        yield Page(records=[item(1)], position=1) if part == "read" else ["1"]
+        raise KeyError("update_time")
+
+    def count(reading: Reading) -> int:
+        return {}["count"]  # type: ignore[no-any-return]
+
+    change(bench, read=giving([item(1)]))
+    bench.load()
+    held = bench.rows()
+    change(bench, **{part: count if part == "count" else stumble})
+    with pytest.raises(ApiError, match=r"Bench \(source 'bench'\), items: an answer is not as documented \(KeyError"):
+        bench.load()
+    assert bench.rows() == held
+
+
+def test_a_refusal_while_ids_are_listed_deletes_nothing(bench: Bench) -> None:
+    def ids(reading: Reading) -> Iterator[Sequence[str]]:
+        yield ["1"]
+        raise ApiError("down")
+
+    change(bench, read=giving([item(1), item(2)]))
+    bench.load()
+    change(bench, ids=ids)
+    with pytest.raises(ApiError, match=r"^down$"):
+        bench.load()
+    assert bench.rows() == [("1", False), ("2", False)]
+
+
+def test_pages_in_a_circle_end_and_the_next_load_begins_anew(bench: Bench) -> None:
+    asked: list[Any] = []
+
+    def read(reading: Reading) -> Iterator[Page]:
+        asked.append(reading.position)
+        while circling:
+            yield Page(records=[item(1)], position="a")
+            yield Page(records=[item(2)], position="b")
+        yield from giving([item(1)], [item(2)])(reading)
+
+    circling = True
+    change(bench, read=read)
+    with pytest.raises(ApiError, match="its pages go in a circle"):
+        bench.load()
+    circling = False
+    bench.load()
+    assert asked == [None, None]
+    assert bench.rows() == [("1", False), ("2", False)]
+
+
+def test_a_page_that_comes_twice_is_no_circle(bench: Bench) -> None:
+    change(
+        bench, read=lambda reading: iter([Page(records=[item(1)]), Page(records=[item(1)]), Page(records=[item(2)])])
+    )
+    bench.load()
+    assert bench.rows() == [("1", False), ("2", False)]

@@ -90,3 +90,12 @@ def test_one_budget_per_account_however_many_ask() -> None:
     for thread in threads:
         thread.join()
     assert 1 < most <= 3
+
+
+def test_no_pause_is_longer_than_a_day() -> None:
+    clock = Clock()
+    pace = Pace(Rate(requests=10), clock=clock, sleep=clock.sleep)
+    for absurd in (1e300, float("inf")):
+        pace.throttled(absurd)
+        pace.learn(Hint(remaining=0, reset_seconds=absurd))
+    assert turns(pace, clock, 1) <= 86_400 + 60

@@ -172,3 +172,31 @@ def test_any_text_survives(tmp_path: Path, rows: list[list[str]], encoding: str,
     got, staging = read(out.getvalue().encode(encoding), tmp_path)
     assert [[cell or "" for cell in row[1:]] for row in got] == rows
     assert staging.rejected == []
+
+
+def test_a_byte_order_mark_within_the_file_belongs_to_its_value(tmp_path: Path) -> None:
+    assert read("\ufeffa,b\n\ufeff,\n1,x\n".encode(), tmp_path)[0] == [(2, "\ufeff", None), (3, "1", "x")]
+
+
+@pytest.mark.parametrize("declared", ['sep="', "sep=é", "sep=\r"])
+def test_what_cannot_part_fields_is_no_delimiter(tmp_path: Path, declared: str) -> None:
+    with pytest.raises(UnreadableError, match="lines are malformed"):
+        read(f"{declared}\na,b\n1,2\n".encode("latin-1"), tmp_path)
+
+
+def test_a_first_line_without_end_is_no_header(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableError, match="more than 256 kB, so it is no header"):
+        read(b"a" * 300_000 + b",b\n1,2\n", tmp_path)
+
+
+def test_utf8_that_ends_within_a_character_is_not_taken_for_windows_1252(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableError, match="is not utf-8"):
+        read("a,b\n1,é\n2,é\n3,é\n".encode()[:-2], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"), [({"encoding": "base64"}, "not an encoding"), ({"delimiter": '"'}, "differ")]
+)
+def test_options_that_no_file_can_have(options: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        TableOptions(files=["*"], **options)

@@ -71,3 +71,45 @@ def test_names_what_is_wrong(tmp_path: Path, book: Path) -> None:
     cut.write_bytes(book.read_bytes()[:2000])
     with pytest.raises(UnreadableError, match="not an Excel workbook"):
         read(cut)
+
+
+def test_a_hidden_sheet_is_not_what_was_exported(tmp_path: Path) -> None:
+    path = tmp_path / "h.xlsx"
+    with xlsxwriter.Workbook(path) as workbook:
+        workbook.add_worksheet("Lists").hide()
+        orders = workbook.add_worksheet("Orders")
+        orders.activate()
+        orders.write_column(0, 0, ["id", "1"])
+    assert read(path) == [("id",), (2, "1")]
+    with pytest.raises(UnreadableError, match="no header"):
+        read(path, sheet="Lists")
+
+
+def test_numbers_keep_the_digits_that_excel_shows(tmp_path: Path) -> None:
+    path = tmp_path / "n.xlsx"
+    with xlsxwriter.Workbook(path) as workbook:
+        sheet = workbook.add_worksheet()
+        sheet.write_column(0, 0, ["n", 1 / 3, 1.5e-11, 0.1 + 0.2, 1.1])
+        sheet.write_string(5, 0, "0.12345678901234567890")
+    assert [row[1] for row in read(path)[1:]] == [
+        *("0.333333333333333", "0.000000000015", "0.3", "1.1"),
+        "0.12345678901234567890",
+    ]
+
+
+def test_a_stray_value_in_the_last_cell_costs_its_file_and_not_the_process(tmp_path: Path) -> None:
+    path = tmp_path / "f.xlsx"
+    with xlsxwriter.Workbook(path) as workbook:
+        sheet = workbook.add_worksheet()
+        sheet.write_row(0, 0, ["a", "b"])
+        sheet.write_string(1_048_575, 16_383, "x")
+    with pytest.raises(UnreadableError, match="more memory than there is"):
+        read(path)
+
+
+def test_columns_that_the_options_do_not_name_are_not_left_out_silently(tmp_path: Path) -> None:
+    path = tmp_path / "c.xlsx"
+    with xlsxwriter.Workbook(path) as workbook:
+        workbook.add_worksheet().write_row(0, 0, ["1", "2", "3"])
+    with pytest.raises(UnreadableError, match="has 3 columns, the option columns names 2"):
+        read(path, columns=["a", "b"])

@@ -7,11 +7,12 @@ import io
 import os
 import re
 import zipfile
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from connectors.files import CONNECTOR
+from connectors.files import CONNECTOR, unpack
 
 A = "id,name\n001,Ann\n002,Bob\n"
 
@@ -293,3 +294,75 @@ def test_problems_are_sentences(drop: Any, options: dict[str, Any], sentence: st
     (problem,) = CONNECTOR.problems(drop.source)
     assert problem.startswith("millpond.toml: ")
     assert re.search(sentence, problem), problem
+
+
+def test_values_that_do_not_fit_do_not_take_the_place_of_another_column(drop: Any) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    drop.options["tables"] = {"t": {"files": "t*"}}
+    pq.write_table(pa.table({"id": [1]}), drop.root / "in" / "t_1.parquet")
+    drop.load()
+    drop.write("t_2.csv", "id,id_text\nx,y\n")
+    drop.load()
+    assert drop.sql("SELECT id, id_text, id_text_2 FROM raw.t ORDER BY _file") == [(1, None, None), (None, "y", "x")]
+
+
+def test_a_file_name_that_is_no_utf8_is_shown_with_its_bytes(drop: Any) -> None:
+    Path(os.fsdecode(os.fsencode(drop.root / "in") + b"/Ums\xe4tze.csv")).write_bytes(b"a\n1\n")
+    drop.load()
+    assert drop.sql("SELECT path, rows FROM raw._file") == [("Ums\\xe4tze.csv", 1)]
+    assert not drop.load().changed
+
+
+def test_half_characters_in_json_are_told(drop: Any, the: Any) -> None:
+    drop.write("t.json", '[{"a": "\\ud800"}]')
+    assert "1 values held half a character" in the(drop.load(), "note").detail
+
+
+@pytest.mark.parametrize(
+    ("method", "at"), [(zipfile.ZIP_LZMA, 70), (zipfile.ZIP_BZIP2, 70), (zipfile.ZIP_DEFLATED, 55)]
+)
+def test_a_damaged_member_of_a_zip_is_told(drop: Any, the: Any, method: int, at: int) -> None:
+    with zipfile.ZipFile(drop.root / "in" / "a.zip", "w", method) as archive:
+        archive.writestr("t.csv", "a,b\n1,2\n" * 500)
+    content = bytearray((drop.root / "in" / "a.zip").read_bytes())
+    content[at : at + 4] = b"\xff\0\xff\0"
+    drop.write("a.zip", bytes(content))
+    assert "a.zip!t.csv: it cannot be" in the(drop.load(), "unreadable_file").detail
+
+
+def test_a_zip_that_cannot_be_opened_is_told(drop: Any, the: Any) -> None:
+    drop.write("a.zip", b"PK no zip")
+    assert "a.zip: it is not a zip" in the(drop.load(), "unreadable_file").detail
+
+
+def test_a_name_that_stands_twice_in_a_zip_is_told(drop: Any, the: Any) -> None:
+    with zipfile.ZipFile(drop.root / "in" / "a.zip", "w") as archive:
+        archive.writestr("t.csv", "a\n1\n")
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            archive.writestr("t.csv", "a\n2\n")
+    report = drop.load()
+    assert "several files of this name" in the(report, "unreadable_file").detail
+    assert report.tables == {}
+
+
+@pytest.mark.parametrize("name", ["t.csv.gz", "a.zip"])
+def test_what_unpacks_to_far_more_than_its_size_is_not_unpacked(
+    drop: Any, the: Any, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unpack, "_ALWAYS_BYTES", 1_000_000)
+    content = b"a,b\n" + b"1,2\n" * 1_000_000
+    if name == "a.zip":
+        with zipfile.ZipFile(drop.root / "in" / name, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("t.csv", content)
+    else:
+        drop.write(name, gzip.compress(content))
+    assert "200 times its size" in the(drop.load(), "unreadable_file").detail
+
+
+def test_a_pipe_is_no_file_and_a_link_to_itself_is_told(drop: Any, the: Any) -> None:
+    os.mkfifo(drop.root / "in" / "pipe.csv")
+    (drop.root / "in" / "loop.csv").symlink_to("loop.csv")
+    report = drop.load()
+    assert the(report, "unreadable_file").file == "loop.csv"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -92,3 +93,45 @@ def test_refuses_a_file_as_a_whole(tmp_path: Path, content: str, reason: str, li
 
 def test_half_a_surrogate_pair_becomes_a_replacement_character(tmp_path: Path) -> None:
     assert read('[{"a": "x\\ud800y"}]', tmp_path)[0][0]["a"] == "x\ufffdy"
+
+
+def test_values_within_which_half_a_character_was_replaced_are_counted(tmp_path: Path) -> None:
+    rows, staging = read('[{"a": "x\\ud800", "b": ["\\udfff"], "\\ud800": "y"}]', tmp_path)
+    assert rows == [{"a": "x\ufffd", "b": '["\ufffd"]', "column_3": "y", "_row": 1}]
+    assert staging.mended == 2
+    staging_headers = json.dumps(staging.headers, ensure_ascii=False)
+    assert staging_headers.encode().decode() == staging_headers
+
+
+@pytest.mark.parametrize("lines", [False, True])
+def test_a_record_that_says_two_things_of_one_key_is_told(tmp_path: Path, lines: bool) -> None:
+    records = ['{"a": 1, "a": 2}', '{"a": {"b": 1, "b": 2}}', '{"a": 1, "a": 1}', '{"a": 3}', '{"a": 4}']
+    rows, staging = read("\n".join(records) if lines else f"[{','.join(records)}]", tmp_path, lines=lines)
+    assert [(row["_row"], row["a"]) for row in rows] == [(3, "1"), (4, "3"), (5, "4")]
+    assert [(one.line, one.text) for one in staging.rejected] == [(1, records[0]), (2, records[1])]
+    assert "the key 'b' stands twice" in staging.rejected[1].reason
+
+
+@pytest.mark.parametrize("depth", [600, 5_000])
+def test_what_is_nested_too_deeply_is_told(tmp_path: Path, depth: int) -> None:
+    deep = f'{{"a": {"[" * depth}{"]" * depth}}}'
+    with pytest.raises(UnreadableError, match="nested too deeply"):
+        read(f"[{deep}]", tmp_path)
+    rows, staging = read(f'{deep}\n{{"a": 1}}\n{{"a": 2}}', tmp_path, lines=True)
+    assert ([row["a"] for row in rows], [one.reason for one in staging.rejected]) == (
+        ["1", "2"],
+        ["it is nested too deeply"],
+    )
+
+
+def test_what_is_no_number_in_json_is_text_within_nested_values(tmp_path: Path) -> None:
+    assert read('[{"a": NaN, "b": [NaN, 1.0]}]', tmp_path)[0] == [{"a": "NaN", "b": '["NaN", 1.0]', "_row": 1}]
+
+
+def test_a_column_keeps_its_name_when_later_records_bring_its_like(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jsons, "_BATCH", 1)
+    rows, staging = read('{"A": 1, "a": 2}\n{"a_2": 3, "A": 4}\n', tmp_path, lines=True)
+    assert staging.headers == {"a": "A", "a_2": "a", "a_2_2": "a_2"}
+    assert rows[1] == {"a": "4", "a_2": None, "a_2_2": "3", "_row": 2}

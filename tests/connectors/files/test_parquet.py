@@ -65,3 +65,38 @@ def test_compression(drop: Any, compression: str) -> None:
     pq.write_table(pa.table({"a": ["007"]}), path, compression=compression)
     drop.load()
     assert drop.sql("SELECT a FROM raw.t") == [("007",)]
+
+
+def test_far_times_of_96_bits_are_what_they_were(drop: Any) -> None:
+    table = pa.table({"at": [datetime(1, 1, 1), datetime(9999, 12, 31)]})
+    pq.write_table(table, drop.root / "in" / "t.parquet", use_deprecated_int96_timestamps=True)
+    drop.load()
+    assert drop.sql('SELECT "at" FROM raw.t ORDER BY 1') == [(datetime(1, 1, 1),), (datetime(9999, 12, 31),)]
+
+
+def test_times_that_microseconds_cannot_say_are_told(drop: Any, the: Any) -> None:
+    pq.write_table(pa.table({"at": pa.array([2**60], pa.timestamp("ms"))}), drop.root / "in" / "t.parquet")
+    assert "its column at cannot be read" in the(drop.load(), "unreadable_file").detail
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.Array.from_buffers(pa.string(), 1, [None, pa.py_buffer(b"\0\0\0\0\2\0\0\0"), pa.py_buffer(b"\xff\xfe")]),
+        pa.StructArray.from_arrays([pa.array([1]), pa.array([2])], names=["x", "x"]),
+        pa.array([[2**30]], pa.list_(pa.date32())),
+    ],
+    ids=["no UTF-8", "a field twice", "no calendar's day"],
+)
+def test_a_column_that_cannot_be_read_costs_its_file_only(drop: Any, the: Any, column: pa.Array) -> None:
+    pq.write_table(pa.table({"odd": column}), drop.root / "in" / "t.parquet")
+    drop.write("good.csv", "a\n1\n")
+    report = drop.load()
+    assert "its column odd cannot be read" in the(report, "unreadable_file").detail
+    assert report.tables == {"good": 1}
+
+
+def test_nested_values_are_sound_json(drop: Any) -> None:
+    pq.write_table(pa.table({"a": [[{"b": float("nan")}, {"b": 1.5}]]}), drop.root / "in" / "t.parquet")
+    drop.load()
+    assert drop.sql("SELECT a FROM raw.t") == [('[{"b": "nan"}, {"b": 1.5}]',)]

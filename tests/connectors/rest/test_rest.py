@@ -147,3 +147,17 @@ def test_a_wrong_key_is_named_and_not_shown(running: Running, tmp_path: Path) ->
     (found,) = connect(one)
     assert "401" in found
     assert "t0p-secret" not in found + repr(one)
+
+
+@pytest.mark.parametrize(
+    "paging",
+    [
+        '{ kind = "cursor", next = "meta.total", param = "ignored" }',
+        '{ kind = "page", param = "ignored" }\nsize = 50\nsize_param = "per_page"',
+        '{ kind = "offset", param = "ignored" }\nsize = 50\nsize_param = "per_page"',
+    ],
+)
+def test_a_system_that_takes_no_notice_of_the_page_is_a_sentence(paging: str, running: Running, tmp_path: Path) -> None:
+    endpoint = f'path = "/items/paged"\nrecords = "data.items"\npaging = {paging}'
+    with pytest.raises(ConnectorError, match="its pages go in a circle; compare paging"):
+        run(source(running, tmp_path, endpoint))
