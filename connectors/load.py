@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +30,7 @@ from connectors.base import (
     SourceCount,
     Workspace,
 )
+from warehouse import clock
 
 if TYPE_CHECKING:
     import duckdb
@@ -70,7 +70,7 @@ def load(source: Source, *, raw_dir: Path, progress: Progress | None = None, wai
             raw_file=raw_file,
             scratch=work / "scratch",
             pending=raw_dir / ".pending" / source.name,
-            loaded_at=datetime.now(UTC),
+            loaded_at=clock.now(),
             progress=progress or (lambda what, done, total: None),
             connect=_connecting(raw_file, source, wait_seconds),
         )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 from dataclasses import asdict, replace
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 
 from connectors import registry
 from connectors.base import ConnectorError, Finding, LoadReport
 from pipelines.night import progress, source_of
 from pipelines.refresh import upkeep
 from quality.sources import count_sentence, sunset_sentence
-from warehouse import locks, machine, meta
+from warehouse import clock, locks, machine, meta
 from warehouse.company import Company
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ def load_source(company: Company, name: str, run_id: str) -> LoadReport:
 def _load_source(company: Company, name: str, run_id: str) -> LoadReport:
     from connectors.load import load
 
-    started = datetime.now(UTC)
+    started = clock.now()
     connector = company.config.sources[name].connector
     try:
         with locks.hold(company.home, f"raw_{name}"):

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 
 from connectors.base import Source
-from warehouse import lasting, locks, machine, meta, store, upgrade
+from warehouse import clock, lasting, locks, machine, meta, store, upgrade
 from warehouse.company import Company, SourceConfig
 
 Progress = Callable[[str, int, int | None], None]
@@ -78,7 +78,7 @@ class Night:
 
 def begin(company: Company, run_id: str, now: datetime | None = None) -> Night:
     """A night that starts now, to the second."""
-    return Night(company=company, run_id=run_id, now=(now or datetime.now(UTC)).replace(microsecond=0))
+    return Night(company=company, run_id=run_id, now=(now or clock.now()).replace(microsecond=0))
 
 
 @contextmanager

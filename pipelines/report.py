@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -16,7 +15,8 @@ from rich.table import Table
 from pipelines.refresh import upkeep
 from pipelines.run import Outcome
 from quality import storage as judgement
-from warehouse import backup, meta, publish, storage, store
+from quality.results import latest_checks
+from warehouse import backup, clock, meta, publish, storage, store
 from warehouse.company import Company
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def warnings_of(company: Company) -> int:
             con,
             "SELECT (SELECT count(*) FROM meta.source_status WHERE status <> 'fresh') "
             "+ (SELECT count(*) FROM meta.finding WHERE severity <> 'info') "
-            f"+ (SELECT count(*) FROM ({_LATEST_CHECKS}) WHERE NOT passed)",
+            f"+ (SELECT count(*) FROM ({latest_checks(con)}) WHERE NOT passed)",
         )
 
 
@@ -59,10 +59,10 @@ def describe_status(company: Company, out: Console) -> None:
     if current is None:
         out.print("Nothing is published yet. Run `millpond run`.")
     else:
-        age = datetime.now(UTC) - current.published_at
-        hours = age.total_seconds() / 3600
-        mark = "[yellow]stale[/yellow]" if hours > 36 else "[green]fresh[/green]"
-        out.print(f"Warehouse: {mark}, published {current.published_at:%Y-%m-%d %H:%M} UTC, {hours:.0f} h ago.")
+        hours = (clock.now() - current.published_at).total_seconds() / 3600
+        mark = "[green]fresh[/green]" if -1 < hours <= 36 else "[yellow]stale[/yellow]"
+        ago = f"{hours:.0f} h ago" if hours > -1 else "which is yet to come: the clock was wrong then, or is now"
+        out.print(f"Warehouse: {mark}, published {current.published_at:%Y-%m-%d %H:%M} UTC, {ago}.")
     _last_refresh(company, out)
     _last_backup(company, out)
     describe_sources(company, out)
@@ -147,7 +147,7 @@ def _source_table(con: duckdb.DuckDBPyConnection) -> Table:
 
 
 def _summary(company: Company, con: duckdb.DuckDBPyConnection) -> Table:
-    checks, failed = _pair(con, f"SELECT count(*), count(*) FILTER (WHERE NOT passed) FROM ({_LATEST_CHECKS})")
+    checks, failed = _pair(con, f"SELECT count(*), count(*) FILTER (WHERE NOT passed) FROM ({latest_checks(con)})")
     anomalies = _one(con, _RECENT.format(columns="count(*)"))
     table = Table(box=None, show_header=False)
     for label, text in (
@@ -169,11 +169,6 @@ def _next_steps(company: Company, out: Console) -> None:
     out.print(f"What's odd:  millpond {at} status", soft_wrap=True)
 
 
-_LATEST_CHECKS = """
-SELECT * FROM meta.check_result
-QUALIFY row_number() OVER (PARTITION BY table_name, check_name ORDER BY checked_at DESC) = 1
-"""
-
 _RECENT = """
 SELECT {columns} FROM insight.anomaly AS a CROSS JOIN meta.night AS n
 WHERE a.date > n.as_of - INTERVAL 7 DAY AND a.date <= n.as_of
@@ -182,7 +177,7 @@ WHERE a.date > n.as_of - INTERVAL 7 DAY AND a.date <= n.as_of
 
 def _failed_checks(con: duckdb.DuckDBPyConnection, out: Console) -> None:
     rows = con.execute(
-        f"SELECT table_name, check_name, failed_rows, severity FROM ({_LATEST_CHECKS}) WHERE NOT passed "
+        f"SELECT table_name, check_name, failed_rows, severity FROM ({latest_checks(con)}) WHERE NOT passed "
         "ORDER BY severity, failed_rows DESC, table_name, check_name"
     ).fetchall()
     if rows:
@@ -230,8 +225,7 @@ def _last_refresh(company: Company, out: Console) -> None:
     try:
         with store.open_build(company.home, read_only=True) as con:
             row = con.execute(
-                "SELECT status, started_at, message FROM meta.run WHERE kind = 'refresh' "
-                "ORDER BY started_at DESC LIMIT 1"
+                "SELECT status, started_at, message FROM meta.run WHERE run_id = (SELECT run_id FROM meta.night)"
             ).fetchone()
     except (store.StoreError, duckdb.Error):
         out.print("A refresh is running now.")
@@ -247,7 +241,7 @@ def _last_backup(company: Company, out: Console) -> None:
         out.print("Last backup: none; `millpond backup` makes one.")
         return
     at, path = made
-    hours = (datetime.now(UTC) - at).total_seconds() / 3600
+    hours = (clock.now() - at).total_seconds() / 3600
     out.print(f"Last backup: {at:%Y-%m-%d %H:%M} UTC, {hours:.0f} h ago: {escape(str(path))}", soft_wrap=True)
 
 

@@ -75,7 +75,12 @@ def save_results(con: duckdb.DuckDBPyConnection, run_id: str, results: Sequence[
     con.execute("BEGIN")
     try:
         con.executemany("DELETE FROM meta.check_result WHERE run_id = ? AND table_name = ? AND check_name = ?", keys)
-        con.executemany("INSERT INTO meta.check_result VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        con.execute(
+            "UPDATE meta.check_result SET is_latest = FALSE "
+            "WHERE is_latest AND run_id <> ? AND list_contains(?, table_name)",
+            [run_id, list({r.table for r in results})],
+        )
+        con.executemany("INSERT INTO meta.check_result VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, TRUE)", rows)
         con.execute("COMMIT")
     except BaseException:
         con.execute("ROLLBACK")
@@ -85,25 +90,31 @@ def save_results(con: duckdb.DuckDBPyConnection, run_id: str, results: Sequence[
 def last_results(con: duckdb.DuckDBPyConnection, table: str) -> list[CheckResult]:
     """The results of the latest run that checked the table, for reuse when the table did not change since."""
     create_table(con, tables()["meta.check_result"])
-    rows = con.execute(f"{_LATEST} WHERE table_name = ? ORDER BY check_name", [table]).fetchall()
+    rows = con.execute(f"{latest_checks(con)} WHERE table_name = ? ORDER BY check_name", [table]).fetchall()
     return [_from_row(row) for row in rows]
 
 
 def latest_results(con: duckdb.DuckDBPyConnection) -> list[CheckResult]:
     """The results of the latest run that checked it, for every table ever checked."""
-    rows = con.execute(f"{_LATEST} ORDER BY table_name, check_name").fetchall()
+    rows = con.execute(f"{latest_checks(con)} ORDER BY table_name, check_name").fetchall()
     return [_from_row(row) for row in rows]
 
 
-_LATEST = """
-WITH latest AS (
-    SELECT table_name, arg_max(run_id, checked_at) AS run_id FROM meta.check_result GROUP BY table_name
+_COLUMNS = (
+    "check_name, table_name, severity, passed, evaluated_rows, failed_rows, failed_pct, examples, sql, description, "
+    "seconds"
 )
-SELECT check_name, table_name, severity, passed, evaluated_rows, failed_rows, failed_pct,
-       examples, sql, description, seconds
-FROM meta.check_result
-INNER JOIN latest USING (table_name, run_id)
-"""
+
+
+def latest_checks(con: duckdb.DuckDBPyConnection) -> str:
+    """A query for the rows of meta.check_result that the last run to check each table left.
+
+    The time decides for tables not checked since there is `is_latest`, and in warehouses published without it.
+    """
+    columns = [name for name, *_ in con.execute("SELECT * FROM meta.check_result LIMIT 0").description]
+    newest = "(coalesce(is_latest, FALSE), checked_at)" if "is_latest" in columns else "checked_at"
+    last = f"SELECT table_name, arg_max(run_id, {newest}) AS run_id FROM meta.check_result GROUP BY table_name"
+    return f"SELECT {_COLUMNS} FROM meta.check_result INNER JOIN ({last}) AS last USING (table_name, run_id)"
 
 
 def _from_row(row: tuple[Any, ...]) -> CheckResult:

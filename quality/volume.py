@@ -35,11 +35,12 @@ def record_counts(con: duckdb.DuckDBPyConnection, tables: Iterable[str], run_id:
     """
     create_table(con, contracts.tables()["meta.table_count"])
     counts = {table: _row_count(con, table) for table in tables}
+    night = _night(con, run_id)
     con.execute("BEGIN")
     try:
         for table, count in counts.items():
             con.execute("DELETE FROM meta.table_count WHERE run_id = ? AND table_name = ?", [run_id, table])
-            con.execute("INSERT INTO meta.table_count VALUES (?, ?, ?, ?)", [table, run_id, now, count])
+            con.execute("INSERT INTO meta.table_count VALUES (?, ?, ?, ?, ?)", [table, run_id, now, count, night])
         con.execute("COMMIT")
     except BaseException:
         con.execute("ROLLBACK")
@@ -48,17 +49,28 @@ def record_counts(con: duckdb.DuckDBPyConnection, tables: Iterable[str], run_id:
 
 
 def count_history(con: duckdb.DuckDBPyConnection, table: str, run_id: str) -> list[int]:
-    """Counts of the nights before this run, oldest first: the last one of each day, for the last seven days."""
+    """Counts of the nights before this run, oldest first: the last one of each day, for the last seven days.
+
+    Last is what was counted last, for the clock may have gone back.
+    """
     create_table(con, contracts.tables()["meta.table_count"])
     rows = con.execute(
         """
-        SELECT arg_max(row_count, counted_at) FROM meta.table_count
+        SELECT arg_max(row_count, (coalesce(night, 0), counted_at)) FROM meta.table_count
         WHERE table_name = ? AND run_id <> ?
-        GROUP BY counted_at::DATE ORDER BY counted_at::DATE DESC LIMIT ?
+        GROUP BY counted_at::DATE ORDER BY max((coalesce(night, 0), counted_at)) DESC LIMIT ?
         """,
         [table, run_id, NIGHTS],
     ).fetchall()
     return [count for (count,) in reversed(rows)]
+
+
+def _night(con: duckdb.DuckDBPyConnection, run_id: str) -> int:
+    """One more than the runs before; the same again within a run."""
+    row = con.execute(
+        "SELECT coalesce(max(night) FILTER (WHERE run_id = ?), max(night) + 1, 1) FROM meta.table_count", [run_id]
+    ).fetchone()
+    return int(row[0]) if row else 1
 
 
 def forget_counts(con: duckdb.DuckDBPyConnection, table: str | None = None) -> None:

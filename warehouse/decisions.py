@@ -10,13 +10,13 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
 import duckdb
 
-from warehouse import locks
+from warehouse import clock, locks, naming
 from warehouse.home import Home
 from warehouse.store import StoreError, connect, sync
 
@@ -123,7 +123,8 @@ def undo(home: Home, number: int, *, by: str, at: datetime) -> Decision:
 
 def copies(home: Home) -> list[Path]:
     """Copies of the file, newest first."""
-    return sorted(home.decision_copies.glob("*.duckdb"), reverse=True)
+    made = home.decision_copies.glob("*.duckdb")
+    return sorted(made, key=lambda path: naming.order(path.stem, len("2026-10-31")), reverse=True)
 
 
 @contextmanager
@@ -172,7 +173,8 @@ def _mend(home: Home, held: list[Path]) -> str:
 def _keep_copy(home: Home, changed: Path) -> None:
     """The day's copy holds the day's last change; the oldest days go."""
     home.decision_copies.mkdir(parents=True, exist_ok=True)
-    kept = home.decision_copies / f"{datetime.now(UTC):%Y-%m-%d}.duckdb"
+    day = naming.following((path.stem for path in copies(home)), f"{clock.now():%Y-%m-%d}", same=True)
+    kept = home.decision_copies / f"{day}.duckdb"
     partial = kept.with_suffix(".partial")
     shutil.copyfile(changed, partial)
     sync(partial)

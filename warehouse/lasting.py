@@ -6,12 +6,11 @@ The rest of the build database is made anew from the raw files; these tables (`l
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
 
-from warehouse import contracts, meta, publish, store
+from warehouse import clock, contracts, meta, publish, store
 from warehouse.home import Home
 from warehouse.sql import quoted, quoted_table
 
@@ -65,5 +64,5 @@ def _copy(con: duckdb.DuckDBPyConnection, contract: contracts.Contract, catalog:
 
 def _note(con: duckdb.DuckDBPyConnection, version: Path, rows: int, told: str) -> None:
     meta.ensure(con)
-    now = datetime.now(UTC)
+    now = clock.now()
     meta.insert_rows(con, "run", [(f"restore-{version.stem}", "restore", None, now, now, "succeeded", rows, told)])

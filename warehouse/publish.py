@@ -15,11 +15,15 @@ from pathlib import Path
 
 import duckdb
 
+from warehouse import naming
 from warehouse.home import Home
 from warehouse.sql import quoted
 from warehouse.store import SCHEMAS, StoreError, connect, sync
 
 log = logging.getLogger(__name__)
+
+#: How versions are named, and how long such a name is.
+_NAMED, _LENGTH = "%Y%m%dT%H%M%SZ", len("20261031T030000Z")
 
 #: What to do about a version that cannot be read.
 DAMAGED = "If it is damaged, delete it, and the version before it is used."
@@ -79,12 +83,13 @@ def publish(con: duckdb.DuckDBPyConnection, home: Home, *, now: datetime, keep: 
 
 
 def versions(home: Home) -> list[Version]:
-    """Published versions, newest first."""
+    """Published versions, the one published last first, whatever the clock said."""
     current = home.warehouse.stat().st_ino if home.warehouse.exists() else None
     found = []
-    for path in sorted(home.versions.glob("*.duckdb"), key=lambda p: p.stem, reverse=True):
+    made = home.versions.glob("*.duckdb")
+    for path in sorted(made, key=lambda path: naming.order(path.stem, _LENGTH), reverse=True):
         stat = path.stat()
-        stamp = datetime.strptime(path.stem[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        stamp = datetime.strptime(path.stem[:_LENGTH], _NAMED).replace(tzinfo=UTC)
         found.append(Version(path.stem, path, stamp, stat.st_size, stat.st_ino == current))
     return found
 
@@ -163,11 +168,12 @@ def _count(con: duckdb.DuckDBPyConnection, schema: str, name: str) -> int:
     return int(row[0]) if row else -1
 
 
-#: Says how old the snapshot is at the moment it is asked, since a file that nobody replaced cannot know.
+#: Says how old the snapshot is at the moment it is asked, since a file that nobody replaced cannot know. One from the
+#: future was made by a clock that was wrong.
 _FRESHNESS_VIEW = """
 CREATE OR REPLACE VIEW meta.freshness AS
 SELECT night.as_of, night.now AS published_at, now() - night.now AS age,
-    now() - night.now > INTERVAL 36 HOUR AS is_stale
+    now() - night.now NOT BETWEEN INTERVAL (-36) HOUR AND INTERVAL 36 HOUR AS is_stale
 FROM meta.night AS night
 """
 
@@ -199,13 +205,8 @@ def _point_to(home: Home, version: Path) -> None:
 
 
 def _free_name(home: Home, now: datetime) -> Path:
-    stem = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
-    path = home.versions / f"{stem}.duckdb"
-    suffix = 1
-    while path.exists():
-        suffix += 1
-        path = home.versions / f"{stem}-{suffix}.duckdb"
-    return path
+    stamp = now.astimezone(UTC).strftime(_NAMED)
+    return home.versions / f"{naming.following((v.name for v in versions(home)), stamp, same=False)}.duckdb"
 
 
 def _remove_leftovers(home: Home) -> None:

@@ -113,7 +113,8 @@ def build(
         held = ledger.read(connection)
     plan = _plan(options, chosen, held, version, workspace.loaded_at)
     spool, resumed = Spool.open(workspace.pending, plan)
-    if resumed and workspace.loaded_at - datetime.fromisoformat(spool.plan["began"]) > _KEEP_PENDING:
+    # By a clock that went back, what began later is as old as can be.
+    if resumed and abs(workspace.loaded_at - datetime.fromisoformat(spool.plan["began"])) > _KEEP_PENDING:
         spool.remove()
         spool, resumed = Spool.open(workspace.pending, plan)
     load = _Load(source, workspace, options, api, spool, held)
@@ -136,7 +137,7 @@ def build(
         rows={r.name: parts[r.name].rows if r.name in parts else 0 for r in chosen},
         counts=load.counts,
         close=spool.remove,
-        again=resumed and workspace.loaded_at - began > _FRESH,
+        again=resumed and abs(workspace.loaded_at - began) > _FRESH,
     )
 
 
@@ -369,7 +370,7 @@ def _sweep_is_due(load: _Load, resource: Resource) -> bool:
     if often == "never" or resource.name not in load.held.tables:
         return False
     last = load.held.states.get(resource.name, {}).get("swept_at")
-    return often == "nightly" or last is None or load.workspace.loaded_at - datetime.fromisoformat(last) >= _WEEK
+    return often == "nightly" or last is None or abs(load.workspace.loaded_at - datetime.fromisoformat(last)) >= _WEEK
 
 
 def _sweep(load: _Load, resource: Resource, table: Table) -> int | None:

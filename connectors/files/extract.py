@@ -12,6 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,7 +73,7 @@ def build(source: Source, workspace: Workspace) -> Extraction:
     options = parse(source)
     with workspace.reading() as connection:
         state = ledger.read_state(connection)
-    night = _Night(source, workspace, state)
+    night = _Night(source, replace(workspace, loaded_at=_after(state, workspace.loaded_at)), state)
     found = find(source, options, _brought_home(night, options) if options.scheme else None)
     if found.folder_missing:
         night.find(
@@ -93,7 +94,7 @@ def build(source: Source, workspace: Workspace) -> Extraction:
         if found.options[table].mode == "snapshot":
             _supersede(night, table)
     resources = partial(_resources, night, _in_table(night)) if night.staged else None
-    settle = partial(_settle, source=source.name, notes=night.notes, now=workspace.loaded_at)
+    settle = partial(_settle, source=source.name, notes=night.notes, now=night.workspace.loaded_at)
     return Extraction(
         resources=resources,
         settle=settle if night.notes else None,
@@ -101,6 +102,12 @@ def build(source: Source, workspace: Workspace) -> Extraction:
         files_read=night.read,
         rows={table: sum(one.rows for _, one in staged) for table, staged in night.staged.items()},
     )
+
+
+def _after(state: State, now: datetime) -> datetime:
+    """Now, or just after the last load where the clock went back: what was loaded last counts."""
+    last = max((entry.loaded_at for entry in state.entries.values() if entry.loaded_at), default=now)
+    return now if now > last else last + timedelta(microseconds=1)
 
 
 def _brought_home(night: _Night, options: FilesOptions) -> Path:

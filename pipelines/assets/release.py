@@ -14,8 +14,9 @@ from pipelines.instance import forget_old_runs
 from pipelines.night import begin, building
 from pipelines.refresh import insight, prepare, release, upkeep
 from pipelines.refresh.checks import check_tables
-from quality import pace, rebuild, storage
+from quality import clock, pace, rebuild, storage
 from quality.gate import Verdict
+from quality.results import CheckResult
 from warehouse import publish
 from warehouse.company import Company
 from warehouse.contracts import Contract
@@ -24,6 +25,7 @@ from warehouse.storage import Compacted, remove_leftovers
 GATE_CHECK = "nothing_blocks_the_publish"
 GATE_TEXT = "No check of severity error failed tonight. When one did, analysts keep the version before."
 
+CLOCK_TEXT = "The machine's clock is later than on the night before."
 PACE_TEXT = "No step took much longer than it usually does for as many rows; `meta.step` has all of them."
 REBUILD_TEXT = "Tables that `millpond run --full` made anew are as following the changes had made them."
 ROOM_TEXT = (
@@ -43,6 +45,7 @@ def night_asset(*, company: Company) -> dg.AssetsDefinition:
         group_name="night",
         kinds={"duckdb"},
         pool="build",
+        check_specs=[dg.AssetCheckSpec(clock.CHECK_NAME, asset=NIGHT, description=CLOCK_TEXT)],
         description="What night it is, and how fresh every source is: `meta.night`, `meta.source_status`, "
         "`meta.finding`, `meta.drift`, `meta.source_file`.",
     )
@@ -51,12 +54,24 @@ def night_asset(*, company: Company) -> dg.AssetsDefinition:
         remove_leftovers(company.home)
         upkeep.require_room(company)
         with building(company) as con:
-            prepare.start(con, tonight)
+            forward = prepare.start(con, tonight)
             metadata: dict[str, Any] = {"as_of": str(tonight.as_of), "sources": _source_table(con)}
         # Always the same version: a new day by itself leaves no table out of date.
-        return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion("every night"))
+        return dg.MaterializeResult(
+            metadata=metadata, data_version=dg.DataVersion("every night"), check_results=[_clock_check(forward)]
+        )
 
     return night
+
+
+def _clock_check(forward: CheckResult) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        asset_key=NIGHT,
+        check_name=clock.CHECK_NAME,
+        passed=forward.passed,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"what is there": forward.description},
+    )
 
 
 def anomaly_asset(*, company: Company, contract: Contract) -> dg.AssetsDefinition:

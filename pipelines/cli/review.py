@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -199,7 +199,9 @@ def _undo(company: Company, matches: Matches, names: Sequence[str], by: str | No
 
 
 def _now() -> datetime:
-    return datetime.now(UTC).replace(microsecond=0)
+    from warehouse import clock
+
+    return clock.now().replace(microsecond=0)
 
 
 def _user(by: str | None) -> str:

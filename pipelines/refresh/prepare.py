@@ -10,7 +10,9 @@ import duckdb
 
 from pipelines.checkup import mapping_files
 from pipelines.night import Night
+from quality.clock import judge_clock
 from quality.freshness import Freshness, SourceLoad, judge_freshness
+from quality.results import CheckResult, save_results
 from warehouse import decisions, meta, store
 from warehouse.company import CHOSEN, Company
 from warehouse.contracts import entities
@@ -26,10 +28,17 @@ CREATE TABLE IF NOT EXISTS quarantine.rejected_line (
 """
 
 
-def start(con: duckdb.DuckDBPyConnection, night: Night) -> None:
-    """Write what night it is, what the company chose, holidays, and all that is known of the sources."""
+def start(con: duckdb.DuckDBPyConnection, night: Night) -> CheckResult:
+    """Write what night it is, what the company chose, holidays, and all that is known of the sources.
+
+    Returns:
+        Whether the clock went forward since the night before.
+    """
     config = night.company.config
     _ensure_tables(con)
+    before = con.execute("SELECT max(now) FROM meta.night").fetchone()
+    forward = judge_clock(night.now, before[0] if before else None)
+    save_results(con, night.run_id, [forward], night.now)
     meta.start_run(con, night.run_id, "refresh", night.now)
     zone, currency, country = config.timezone, config.base_currency, config.country
     meta.replace_rows(con, "night", [(night.run_id, night.as_of, night.now, currency, zone, country)])
@@ -39,6 +48,7 @@ def start(con: duckdb.DuckDBPyConnection, night: Night) -> None:
     note_trust(con, night.company)
     note_decisions(con, night.company)
     note_sources(con, night)
+    return forward
 
 
 def note_trust(con: duckdb.DuckDBPyConnection, company: Company) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import duckdb
 
@@ -12,7 +11,7 @@ from pipelines.night import Night, finish, progress
 from quality import pace, rebuild
 from quality.gate import Verdict, decide
 from quality.results import CheckResult, latest_results, save_results
-from warehouse import meta, publish
+from warehouse import clock, meta, publish
 from warehouse.contracts import tables
 
 
@@ -49,4 +48,4 @@ def release(con: duckdb.DuckDBPyConnection, night: Night) -> Outcome:
 
 
 def _end(con: duckdb.DuckDBPyConnection, night: Night, *, status: str, rows: int | None, message: str) -> None:
-    meta.end_run(con, night.run_id, at=datetime.now(UTC), status=status, rows=rows, message=message)
+    meta.end_run(con, night.run_id, at=clock.now(), status=status, rows=rows, message=message)

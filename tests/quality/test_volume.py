@@ -56,6 +56,14 @@ def test_history_has_the_last_count_of_each_earlier_night(con, now):
     assert not had_rows(con, "clean.other", "another")
 
 
+def test_last_is_what_was_counted_last_whatever_the_clock_said(con, now):
+    con.execute("CREATE TABLE clean.t AS SELECT 1 AS a FROM range(100)")
+    for night, days in enumerate([-3, -2, -1, 365, 0, 1, 2, -400]):
+        record_counts(con, ["clean.t"], f"run{night}", now + timedelta(days=days))
+        con.execute("INSERT INTO clean.t VALUES (1)")
+    assert count_history(con, "clean.t", "another") == [101, 102, 103, 104, 105, 106, 107]
+
+
 def test_a_run_that_is_repeated_counts_once(con, now):
     con.execute("CREATE TABLE clean.t AS SELECT 1 AS a")
     record_counts(con, ["clean.t"], "run", now)

@@ -56,6 +56,16 @@ def test_a_merge_keeps_the_id_of_most_records_and_is_logged() -> None:
     assert history.rows() == [(LATER, "merged", a, b)]
 
 
+def test_a_merge_comes_after_those_before_though_the_clock_went_back() -> None:
+    first, _ = assign(clusters(a=["a"], b=["b", "b2"], c=["c", "c2", "c3", "c4"]), None, happened_at=NIGHT)
+    second, earlier = assign(clusters(b=["a", "b", "b2"], c=["c", "c2", "c3", "c4"]), first, happened_at=LATER)
+    former = left_behind(first, earlier)
+    _, history = assign(clusters(c=["a", "b", "b2", "c", "c2", "c3", "c4"]), second, happened_at=NIGHT, former=former)
+    (happened_at,) = set(history["happened_at"])
+    assert happened_at > LATER
+    assert happened_at - LATER < timedelta(seconds=1)
+
+
 def test_an_even_merge_keeps_the_older_id() -> None:
     previous = pl.DataFrame(
         {

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from warehouse import decisions, locks
+from warehouse import clock, decisions, locks
 from warehouse.decisions import Decision, DecisionError, decide, read, standing, undo
 from warehouse.home import Home
 from warehouse.store import connect
@@ -118,6 +118,19 @@ def test_copies_are_one_a_day_with_its_last_change_and_the_oldest_go(home: Home)
     assert len(kept) == decisions.KEPT_DAYS
     assert kept[-1].stem == "2020-01-03"
     assert kept[0].read_bytes() == home.decisions.read_bytes()
+
+
+def test_the_copy_made_last_is_the_newest_whatever_the_clock_said(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number, days in enumerate([0, 365, 1, 1, -400]):
+        monkeypatch.setattr(clock, "now", lambda days=days: NOW + timedelta(days=days))
+        decide(home, "a", f"b{number}", "same", by="ada", at=NOW)
+        assert newest_copy(home).read_bytes() == home.decisions.read_bytes()
+    assert [path.stem for path in decisions.copies(home)] == [
+        "2025-09-28-3",
+        "2026-11-03-2",
+        "2027-11-02",
+        "2026-11-02",
+    ]
 
 
 def test_a_change_that_was_killed_leaves_the_file_as_it_was(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

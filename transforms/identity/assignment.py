@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import polars as pl
 
@@ -52,8 +52,8 @@ def assign(
 
     Returns:
         The assignment (record_id, customer_id, cluster_id, match_probability, customer_since), and the history: one
-        row (happened_at, kind, old_customer_id, new_customer_id) per id whose records went over to another. `merged`
-        when the old id is gone, `split` when it lives on.
+        row (happened_at, kind, old_customer_id, new_customer_id) per id whose records went over to another, later than
+        all that `former` knows. `merged` when the old id is gone, `split` when it lives on.
     """
     before = _given(previous, _HELD)
     others = _given(None, _HELD)["customer_id"] if taken is None else taken
@@ -65,7 +65,13 @@ def assign(
     assignment = clusters.join(ids, on="cluster_id", how="left", maintain_order="left").select(
         "record_id", "customer_id", "cluster_id", "match_probability", "customer_since"
     )
-    return assignment, _history(before, assignment, happened_at)
+    return assignment, _history(before, assignment, _after(former, happened_at))
+
+
+def _after(former: pl.DataFrame | None, happened_at: datetime) -> datetime:
+    """The night's time, or just after the last change where the clock went back: later changes are followed last."""
+    last = None if former is None else former["changed_at"].max()
+    return last + timedelta(microseconds=1) if isinstance(last, datetime) and last >= happened_at else happened_at
 
 
 def left_behind(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from connectors._api.pace import Rate
 from connectors._api.resource import Head, Page, Reading, Resource
 from connectors.base import ApiVersion, Connector, LoadReport, Source
 from connectors.load import load
+from warehouse import clock
 
 Read = Callable[[Reading], Iterator[Page]]
 
@@ -96,6 +97,26 @@ def test_the_version_changed_last_counts_whatever_came_first(bench: Bench) -> No
     change(bench, read=giving([new], [old]))
     bench.load()
     assert bench.rows("payload->>'$.v'") == [("new",)]
+
+
+def test_a_weekly_sweep_comes_again_though_the_clock_was_a_year_ahead(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed: list[str] = []
+
+    def ids(reading: Reading) -> Iterator[Sequence[str]]:
+        listed.append("sweep")
+        yield ["1"]
+
+    change(bench, read=giving([item(1)]), ids=ids, sweep="weekly")
+    now = datetime.now(UTC)
+    swept = []
+    for days in (0, 365, 1, 2, 3, 8):
+        monkeypatch.setattr(clock, "now", lambda days=days: now + timedelta(days=days))
+        listed.clear()
+        bench.load()
+        swept.append(len(listed))
+    assert swept == [0, 1, 1, 0, 0, 1]
 
 
 def test_a_load_cut_off_goes_on_and_the_raw_file_is_not_touched_before(bench: Bench) -> None:

@@ -7,12 +7,14 @@ import io
 import os
 import re
 import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from connectors.files import CONNECTOR, unpack
+from warehouse import clock
 
 A = "id,name\n001,Ann\n002,Bob\n"
 
@@ -52,6 +54,19 @@ def test_reads_only_what_is_new_or_changed(drop: Any, the: Any) -> None:
         ("004", "Dee"),
     ]
     assert drop.sql("SELECT * FROM raw.contacts WHERE _file LIKE '%01-02%'") == kept
+
+
+def test_what_was_loaded_last_is_later_though_the_clock_went_back(drop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    drop.write("contacts_2026-01-01.csv", A)
+    drop.load()
+    monkeypatch.setattr(clock, "now", lambda: datetime(2020, 1, 1, tzinfo=UTC))
+    drop.write("contacts_2026-01-02.csv", "id,name\n001,Anna\n")
+    drop.load()
+    drop.write("contacts_2026-01-03.csv", "id,name\n001,Annie\n")
+    drop.load()
+    in_order = drop.sql("SELECT name FROM raw.contacts WHERE id = '001' ORDER BY _loaded_at")
+    assert in_order == [("Ann",), ("Anna",), ("Annie",)]
+    assert drop.sql("SELECT path FROM raw._file ORDER BY loaded_at DESC LIMIT 1") == [("contacts_2026-01-03.csv",)]
 
 
 def test_a_touched_file_is_not_read_again(drop: Any) -> None:
