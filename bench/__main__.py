@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 CONSOLE = Console(width=170)
-PARTS = ("night", "ingest", "truth", "anomalies", "identity", "histories")
+PARTS = ("night", "ingest", "truth", "anomalies", "identity", "histories", "cleaning")
 
 
 def main() -> None:
@@ -51,6 +51,8 @@ def _measure(chosen: argparse.Namespace, folder: Path) -> dict[str, Any]:
         results["truth"] = _truth(company, min(chosen.scale))
     if chosen.what in ("all", "histories"):
         results["histories"] = _histories(folder)
+    if chosen.what in ("all", "cleaning"):
+        results["cleaning"] = _cleaning(folder)
     if chosen.what in ("all", "anomalies"):
         results["anomalies"] = _anomalies()
     if chosen.what in ("all", "identity"):
@@ -79,6 +81,12 @@ def _histories(folder: Path) -> dict[str, Any]:
     if not (company / "lake" / "warehouse.duckdb").exists():
         night.one_night(company, 0.05)
     return _shown(histories.run(folder, company, histories=30, steps=3), histories.tables_of)
+
+
+def _cleaning(folder: Path) -> dict[str, Any]:
+    from bench import cleaning
+
+    return _shown(cleaning.run(folder, histories=20, nights=30), cleaning.tables_of)
 
 
 def _ingest(folder: Path) -> list[dict[str, Any]]:

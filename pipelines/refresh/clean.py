@@ -17,7 +17,7 @@ from pipelines.night import Night, progress
 from quality import integrity, reconciliation, volume
 from quality.results import CheckResult, percent
 from transforms.mapping import MappingError
-from warehouse import meta, records, storage, store
+from warehouse import changes, meta, records, storage, store
 from warehouse.company import Company, MappingFile
 from warehouse.contracts import Contract
 from warehouse.digest import code_digest, digest
@@ -57,6 +57,12 @@ class Cleaned:
     changed: bool = False
     version: str | None = None
     seconds: float = 0.0
+
+    @property
+    def cleaned(self) -> int | None:
+        """Rows that were cleaned again; None where all rows of a source were."""
+        counts = [report.cleaned for report in self.reports.values()]
+        return None if None in counts else sum(n for n in counts if n is not None)
 
 
 def clean_entities(
@@ -216,8 +222,15 @@ def _conclude(con: duckdb.DuckDBPyConnection, night: Night, contract: Contract, 
         version = outcome.version or records.version_of(con, contract)
         outcome.changed = before is None or before[1] != version
         meta.remember(con, contract.table, fingerprint="", version=version, at=night.now)
-        run, table, seconds = night.run_id, contract.table, outcome.seconds
-        meta.note_step(con, run_id=run, step=table, kind="clean", rows=outcome.rows, seconds=seconds)
+        meta.note_step(
+            con,
+            run_id=night.run_id,
+            step=contract.table,
+            kind="clean",
+            rows=outcome.rows,
+            seconds=outcome.seconds,
+            changed_rows=outcome.cleaned,
+        )
     parents = f"parents:{contract.table}"
     meta.remember(con, parents, fingerprint=_parent_versions(con, contract), version=None, at=night.now)
 
@@ -264,7 +277,8 @@ def _recipe(company: Company, contract: Contract, mapping: MappingFile) -> str:
 
 @cache
 def _cleaning_code() -> str:
-    code = code_digest(Path(transforms.clean.__file__).parent, Path(transforms.__file__).parent / "mapping.py")
+    folder = Path(transforms.__file__).parent
+    code = code_digest(folder / "clean", folder / "mapping.py", Path(records.__file__), Path(changes.__file__))
     return digest(code, *(f"{name}={importlib.metadata.version(name)}" for name in CLEANED_BY))
 
 

@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from tests.fuzz.careful import CLEAR_DAYS, CLOCKS, MOMENTS, NO_CLOCK, OPEN_DAYS, notations, numbers
 from tests.fuzz.hostile import DIGITS, MARKS, TEXT, spoilt
 from tests.fuzz.properties import often
+from tests.transforms.issues import merged_issues
 from tests.transforms.test_clean_values import CONTEXT, column, contract_of
-from transforms.clean import CleanContext, Cleaned, clean_batch, merge_issues, sniff_formats
+from transforms.clean import CleanContext, Cleaned, clean_batch, sniff_formats
 from transforms.clean.base import REJECTIONS, as_text
 from transforms.clean.batch import RULES
 from transforms.clean.formats import NUMBERS, TIMES
@@ -107,7 +108,7 @@ def test_neither_batches_nor_order_matter(given_: tuple[str, list[str | None]], 
     formats = sniff_formats(parts, contract)
     done = [clean_batch(part, contract, CONTEXT, formats) for part in parts]
     assert pl.concat([one.accepted for one in done]).sort("source_id").equals(whole.accepted)
-    assert merge_issues(one.issues for one in done).equals(merge_issues([whole.issues]))
+    assert merged_issues(done).equals(whole.issues)
 
 
 @often(80)

@@ -8,7 +8,8 @@ from datetime import timedelta
 import duckdb
 import pytest
 
-from quality.integrity import orphaned, sweep_orphans
+from quality.integrity import Swept, returning, sweep_orphans
+from warehouse import changes, records
 from warehouse.contracts import Reference
 
 
@@ -36,6 +37,10 @@ def contracts(contract, column, create):
     return {c.name: c for c in made}
 
 
+def moved(con, contracts, now):
+    return {name: swept.moved for name, swept in sweep_orphans(con, contracts, now).items()}
+
+
 def kept(con, entity):
     return con.execute(f"SELECT source, source_id FROM clean.{entity} ORDER BY ALL").fetchall()
 
@@ -49,7 +54,7 @@ def test_rows_without_their_parent_move_with_reason_and_row(con, contracts, now)
             ('other', 'c', '1', NULL, 'lines.csv', 4), ('shop', 'd', NULL, NULL, 'lines.csv', 5)
         """
     )
-    assert sweep_orphans(con, contracts, now) == {"line": 2, "message": 0}
+    assert moved(con, contracts, now) == {"line": 2, "message": 0}
     assert kept(con, "line") == [("shop", "a"), ("shop", "d")]
     rows = con.execute("FROM quarantine.line ORDER BY source_id").fetchall()
     assert [(*row[:3], *row[4:]) for row in rows] == [
@@ -57,13 +62,12 @@ def test_rows_without_their_parent_move_with_reason_and_row(con, contracts, now)
         ("other", "c", ["orphan: order_id 1 not in sales_order"], "lines.csv", 4, now, now),
     ]
     assert json.loads(rows[0][3])["order_id"] == "123"
-    assert orphaned(con, "line") == ["other", "shop"]
 
 
 def test_a_child_of_an_orphan_is_an_orphan(con, contracts, now):
     con.execute("INSERT INTO clean.line (source, source_id, order_id) VALUES ('shop', 'a', 'gone')")
     con.execute("INSERT INTO clean.message (source, source_id, line_id) VALUES ('shop', 'm', 'a')")
-    assert sweep_orphans(con, contracts, now) == {"line": 1, "message": 1}
+    assert moved(con, contracts, now) == {"line": 1, "message": 1}
     assert kept(con, "message") == []
 
 
@@ -83,7 +87,7 @@ def test_a_second_sweep_changes_nothing_and_a_later_one_keeps_the_first_day(con,
     arrive()
     sweep_orphans(con, contracts, now)
     before = con.execute("FROM quarantine.line").fetchall()
-    assert sweep_orphans(con, contracts, now + timedelta(days=1)) == {"line": 0, "message": 0}
+    assert moved(con, contracts, now + timedelta(days=1)) == {"line": 0, "message": 0}
     assert con.execute("FROM quarantine.line").fetchall() == before
     arrive()
     sweep_orphans(con, contracts, now + timedelta(days=2))
@@ -95,7 +99,7 @@ def test_rows_quarantined_for_other_reasons_stay_and_are_no_orphans(con, contrac
     con.execute(
         "INSERT INTO quarantine.line (source, source_id, reasons) VALUES ('shop', 'a', ['total: not a number'])"
     )
-    assert orphaned(con, "line") == []
+    assert returning(con, contracts["line"], "shop") == []
     con.execute("INSERT INTO clean.line (source, source_id, order_id) VALUES ('shop', 'a', 'gone')")
     sweep_orphans(con, contracts, now)
     assert con.execute("SELECT count(*) FROM quarantine.line").fetchone() == (2,)
@@ -108,4 +112,49 @@ def test_a_failure_leaves_everything_as_it_was(con, contracts, now):
     with pytest.raises(duckdb.CatalogException):
         sweep_orphans(con, contracts, now)
     assert kept(con, "line") == [("shop", "a")]
-    assert orphaned(con, "line") == []
+    assert con.execute("FROM quarantine.line").fetchall() == []
+
+
+def test_orphans_return_when_their_reasons_are_others(con, contracts, now):
+    con.execute(
+        "INSERT INTO clean.line (source, source_id, order_id, gift_order_id) VALUES "
+        "('shop', 'a', '1', NULL), ('shop', 'b', '2', '3'), ('shop', 'c', '4', '5'), ('other', 'd', '1', NULL)"
+    )
+    con.execute("INSERT INTO clean.sales_order (source, source_id) VALUES ('shop', '5')")
+    sweep_orphans(con, contracts, now)
+    assert returning(con, contracts["line"], "shop") == []
+    con.execute("INSERT INTO clean.sales_order (source, source_id) VALUES ('shop', '1'), ('shop', '3')")
+    assert returning(con, contracts["line"], "shop") == ["a", "b"]
+    con.execute("DELETE FROM clean.sales_order WHERE source_id = '5'")
+    assert returning(con, contracts["line"], "shop") == ["a", "b", "c"]
+    assert returning(con, contracts["line"], "other") == []
+
+
+def test_orphans_of_an_entity_that_refers_to_itself_all_return(con, contract, column, create, now):
+    part = contract("part", column("part_of"), references=(Reference("part_of", "part", "source_id", "quarantine"),))
+    create(part)
+    con.execute("INSERT INTO clean.part (source, source_id, part_of) VALUES ('shop', 'a', 'b')")
+    sweep_orphans(con, {"part": part}, now)
+    assert returning(con, part, "shop") == ["a"]
+
+
+def test_orphans_that_are_back_in_clean_leave_quarantine(con, contracts, now):
+    con.execute("INSERT INTO clean.line (source, source_id, order_id) VALUES ('shop', 'a', 'late')")
+    sweep_orphans(con, contracts, now)
+    con.execute("INSERT INTO clean.sales_order (source, source_id) VALUES ('shop', 'late')")
+    con.execute("INSERT INTO clean.line (source, source_id, order_id) VALUES ('shop', 'a', 'late')")
+    assert moved(con, contracts, now) == {"line": 0, "message": 0}
+    assert con.execute("FROM quarantine.line").fetchall() == []
+    assert kept(con, "line") == [("shop", "a")]
+
+
+def test_what_is_moved_is_logged(con, contracts, now):
+    con.execute(
+        "INSERT INTO clean.line (source, source_id, order_id) VALUES ('shop', 'a', 'gone'), ('shop', 'b', NULL)"
+    )
+    first = records.version_of(con, contracts["line"])
+    swept = sweep_orphans(con, contracts, now, {"line": first})["line"]
+    assert swept.version == records.version_of(con, contracts["line"]) != first
+    told = con.execute(changes.since(con, "clean.line", first, swept.version)).fetchall()
+    assert [row[:2] for row in told] == [("shop", "a")]
+    assert sweep_orphans(con, contracts, now, {"line": swept.version})["line"] == Swept(0, swept.version)

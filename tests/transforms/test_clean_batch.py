@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.transforms.issues import merged_issues
 from tests.transforms.test_clean_values import CONTEXT, column, contract_of
 from transforms.clean import Formats, clean_batch, sniff_formats
 from transforms.clean.batch import RULES, first_examples
@@ -190,7 +191,7 @@ def test_types_of_a_real_contract() -> None:
 def test_examples_of_rows_without_id_do_not_depend_on_where_batches_end() -> None:
     contract = contract_of(column("text", required=True))
     frame = rows(value=["-", "", None, "-"]).with_columns(source_id=pl.Series([None, None, None, "1"], dtype=pl.String))
-    whole = merge_issues([clean_batch(frame, contract, CONTEXT).issues])
+    whole = clean_batch(frame, contract, CONTEXT).issues
     for cut in (1, 2, 3):
-        parts = [clean_batch(frame[::-1].slice(at, cut), contract, CONTEXT).issues for at in range(0, 4, cut)]
-        assert merge_issues(parts).equals(whole)
+        parts = [clean_batch(frame[::-1].slice(at, cut), contract, CONTEXT) for at in range(0, 4, cut)]
+        assert merged_issues(parts).equals(whole)

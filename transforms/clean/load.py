@@ -30,6 +30,9 @@ from warehouse.sql import literal, quoted
 
 log = logging.getLogger(__name__)
 
+#: A little more than a row group of DuckDB, which then takes over a batch as it is.
+BATCH_ROWS = 125_000
+
 
 @dataclass(frozen=True)
 class CleanReport:
@@ -39,7 +42,7 @@ class CleanReport:
         superseded: older versions of records that a newer file or a later change replaces.
         duplicates: rows that repeat another row of the same file to the letter.
         unchanged: accepted records that were not written.
-        cleaned: rows that were cleaned again; the others are known to give what they gave.
+        cleaned: rows that were cleaned again; None where all were.
         reasons: quarantined rows by reason; a row counts under each of its reasons.
         version: of clean.<entity>; None where it has to be computed anew.
     """
@@ -55,7 +58,7 @@ class CleanReport:
     updated: int
     deleted: int
     unchanged: int
-    cleaned: int
+    cleaned: int | None
     reasons: dict[str, int] = field(default_factory=dict)
     version: str | None = None
     seconds: float = 0.0
@@ -87,7 +90,7 @@ def clean_source(
     known: Memory | None = None,
     returning: Sequence[str] = (),
     progress: Progress | None = None,
-    batch_rows: int = 100_000,
+    batch_rows: int = BATCH_ROWS,
 ) -> CleanReport:
     """Run a source's mapping over its raw tables and bring clean.<entity> and quarantine.<entity> up to date.
 
@@ -113,7 +116,8 @@ def clean_source(
     filled = _fill_changed(task, night) if night else None
     if filled is None:
         night, filled = None, _fill_all(task)
-        version = version if version == records.version_of(con, contract) else None
+        # The table may have got columns since, or the version be that of other code.
+        version = version if version and version == records.version_of(con, contract) else None
     stage.settle(con)
     every = known.every(night) if known else stage.EVERY
     con.begin()
@@ -125,7 +129,7 @@ def clean_source(
     except BaseException:
         con.rollback()
         raise
-    report = _report(task, every, written, filled.rows, started)
+    report = _report(task, every, written, filled.rows if night else None, started)
     if known:
         known.keep(night)
     stage.drop(con)
@@ -199,7 +203,7 @@ def _repeated(ids: pl.Series, fate: str) -> pl.DataFrame:
     return pl.DataFrame(dict(zip(EXAMPLE_SCHEMA, columns, strict=True)), schema=EXAMPLE_SCHEMA)
 
 
-def _report(task: Task, every: str, written: Changes, cleaned: int, started: float) -> CleanReport:
+def _report(task: Task, every: str, written: Changes, cleaned: int | None, started: float) -> CleanReport:
     con, name = task.con, task.contract.name
     fates = dict(con.execute(f"SELECT fate, count(*) FROM ({every}) GROUP BY fate").fetchall())
     reasons = con.execute(
@@ -225,5 +229,6 @@ def _report(task: Task, every: str, written: Changes, cleaned: int, started: flo
         version=written.version,
         seconds=time.monotonic() - started,
     )
-    log.info("%s/%s: %s rows read, %s cleaned, %s accepted", task.source, name, report.read, cleaned, accepted)
+    again = "all" if cleaned is None else cleaned
+    log.info("%s/%s: %s rows read, %s cleaned, %s accepted", task.source, name, report.read, again, accepted)
     return report
