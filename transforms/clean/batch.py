@@ -166,7 +166,9 @@ def count_issues(notes: Iterable[tuple[str | None, int]]) -> dict[Issue, int]:
 
 def first_examples(parts: Iterable[pl.DataFrame]) -> pl.DataFrame:
     """Of each issue the first rows, of batches put together; the result does not depend on where batches end."""
-    every = pl.concat([pl.DataFrame(schema=EXAMPLE_SCHEMA), *parts]).sort("column_name", "reason", *_EXAMPLE_ORDER)
+    said = pl.col("before")
+    order = ("column_name", "reason", *_EXAMPLE_ORDER, said.fill_null(""), said.is_null())
+    every = pl.concat([pl.DataFrame(schema=EXAMPLE_SCHEMA), *parts]).sort(*order)
     first = every.group_by("column_name", "reason", maintain_order=True).head(EXAMPLE_ROWS)
     return first.select(*EXAMPLE_SCHEMA)
 
@@ -380,8 +382,15 @@ def _examples(frame: pl.DataFrame, ids: pl.Series, notes: list[_Note]) -> pl.Dat
 def _first(note: _Note, rows: pl.DataFrame) -> pl.DataFrame:
     """The first rows of each reason, with the value before and after."""
     where = note.reasons.is_not_null().arg_true()
-    told = rows[where].with_columns(note.reasons.gather(where).alias("reason"), where.alias("row"))
-    parts = [part.bottom_k(EXAMPLE_ROWS, by=_EXAMPLE_ORDER) for part in told.partition_by("reason")]
+    said = _cut(note.before.gather(where))
+    told = rows[where].with_columns(
+        note.reasons.gather(where).alias("reason"),
+        where.alias("row"),
+        said.fill_null("").alias("said"),
+        said.is_null().alias("is_silent"),
+    )
+    order = [*_EXAMPLE_ORDER, "said", "is_silent"]
+    parts = [part.bottom_k(EXAMPLE_ROWS, by=order) for part in told.partition_by("reason")]
     first = pl.concat([told.clear(), *parts])
     return first.select(
         pl.lit(note.column).alias("column_name"),
