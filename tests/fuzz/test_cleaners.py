@@ -21,7 +21,7 @@ from tests.fuzz.hostile import DIGITS, MARKS, TEXT, spoilt
 from tests.fuzz.properties import often
 from tests.transforms.issues import merged_issues
 from tests.transforms.test_clean_values import CONTEXT, column, contract_of
-from transforms.clean import CleanContext, Cleaned, clean_batch, sniff_formats
+from transforms.clean import CleanContext, Cleaned, Formats, clean_batch, sniff_formats
 from transforms.clean.base import REJECTIONS, as_text
 from transforms.clean.batch import RULES
 from transforms.clean.formats import NUMBERS, TIMES
@@ -105,7 +105,7 @@ def test_neither_batches_nor_order_matter(given_: tuple[str, list[str | None]], 
     whole = clean_batch(frame, contract, CONTEXT)
     shuffled = frame[order.sample(range(len(said)), len(said))]
     parts = [shuffled.slice(at, cut) for at in range(0, len(said), cut)]
-    formats = sniff_formats(parts, contract)
+    formats = sum((sniff_formats(part, contract) for part in parts), Formats())
     done = [clean_batch(part, contract, CONTEXT, formats) for part in parts]
     assert pl.concat([one.accepted for one in done]).sort("source_id").equals(whole.accepted)
     assert merged_issues(done).equals(whole.issues)
