@@ -311,8 +311,8 @@ def test_the_queue_may_be_worked_off(tiny: Tiny) -> None:
     """That it has fewer rows than on other nights, or none, is no fault."""
     with building(tiny.company) as con:
         for night in range(7):
-            row = ("identity.review", f"n{night}", datetime(2026, 10, night + 1, tzinfo=UTC), 200)
-            con.execute("INSERT INTO meta.table_count VALUES (?, ?, ?, ?)", row)
+            row = ("identity.review", f"n{night}", datetime(2026, 10, night + 1, tzinfo=UTC), 200, night)
+            con.execute("INSERT INTO meta.table_count VALUES (?, ?, ?, ?, ?)", row)
     found = refresh_identity(tiny)
     assert not {name for table, name in found if table == "identity.review"} & {"has_rows", "row_count_as_usual"}
 
